@@ -1,0 +1,59 @@
+"""What every encoder promises: the two protocols that collections and pipelines rely on.
+
+Both promise that a text's encoding does not depend on its neighbours in the batch (within 1e-5),
+and that `fingerprint` changes whenever the encoding of any text would.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from lexmax.types import SparseBatch, TermStatistics, TokenBatch
+
+
+@runtime_checkable
+class SparseEncoder(Protocol):
+    """Text to term weights; the score of a document is the dot product with the query's."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Name and parameters of everything that document weights depend on."""
+        ...
+
+    def fitted(self, sample: Sequence[str]) -> "SparseEncoder":
+        """This encoder with the constants that it takes from documents, or itself."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str]) -> SparseBatch:
+        """One row a text; an empty text gives an empty row."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str], statistics: TermStatistics) -> SparseBatch:
+        """One row a text, weighted with what the collection knows now."""
+        ...
+
+    def term(self, term_id: int, texts: Sequence[str]) -> str:
+        """The term behind an id, as it stands in one of the texts that gave it."""
+        ...
+
+
+@runtime_checkable
+class MultiVectorEncoder(Protocol):
+    """Text to one vector a token; the score of a document is MaxSim (Khattab & Zaharia 2020)."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Name, weights and parameters of everything that vectors depend on."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Coordinates of one token vector."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str]) -> TokenBatch:
+        """One row a text; an empty text gives no tokens."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str]) -> TokenBatch:
+        """One row a text."""
+        ...

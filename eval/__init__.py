@@ -1,0 +1,1 @@
+"""How good is it, by the measures that the field agrees on?"""

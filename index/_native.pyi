@@ -1,0 +1,1 @@
+"""Kernels of lexmax.index; numpy twins in lexmax.index.oracle."""

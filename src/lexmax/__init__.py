@@ -1,0 +1,1 @@
+"""Retrieval and reranking with learned sparse and multi-vector indexes."""

@@ -1,0 +1,86 @@
+"""Every error that lexmax raises on purpose.
+
+    LexmaxError
+    ├── InputError               what the caller gave cannot be used
+    │   ├── ShapeError           arrays that do not fit together
+    │   ├── QueryError           a query, or its k, cannot be answered
+    │   ├── PipelineError        no such pipeline, or one that this collection cannot run
+    │   ├── CorpusError          a file of documents cannot be read
+    │   ├── DocumentError        one document cannot be stored
+    │   ├── EncoderError         no such encoder, or it cannot be loaded here
+    │   └── EvaluationError      queries, qrels, a run or a measure cannot be used
+    └── StorageError             what is on disk cannot be used
+        ├── NotACollectionError  the path holds no collection
+        ├── CollectionExistsError
+        ├── IndexFormatError     written by another format version
+        ├── CorruptionError      bytes differ from what was written
+        ├── LockedError          another writer holds the collection
+        └── DiskFullError        no room left; nothing stored was lost
+
+Each message names what was found, what was expected and the remedy. Nothing else derives from
+LexmaxError, so `except LexmaxError` is every failure that a caller can do something about.
+"""
+
+
+class LexmaxError(Exception):
+    """Base of every error that lexmax raises on purpose."""
+
+
+class InputError(LexmaxError):
+    """What the caller gave cannot be used."""
+
+
+class ShapeError(InputError):
+    """Arrays that do not fit together, or hold values that no index can rank."""
+
+
+class QueryError(InputError):
+    """A query, or its k, cannot be answered."""
+
+
+class PipelineError(InputError):
+    """No such pipeline, or one that this collection has no index for."""
+
+
+class CorpusError(InputError):
+    """A file of documents cannot be read."""
+
+
+class DocumentError(InputError):
+    """One document cannot be stored."""
+
+
+class EncoderError(InputError):
+    """No such encoder, or it cannot be loaded here."""
+
+
+class EvaluationError(InputError):
+    """Queries, qrels, a run or a measure cannot be used."""
+
+
+class StorageError(LexmaxError):
+    """What is on disk cannot be used."""
+
+
+class NotACollectionError(StorageError):
+    """The path holds no collection."""
+
+
+class CollectionExistsError(StorageError):
+    """The path holds a collection already."""
+
+
+class IndexFormatError(StorageError):
+    """Written by a format version that this build does not read."""
+
+
+class CorruptionError(StorageError):
+    """Bytes on disk differ from what was written."""
+
+
+class LockedError(StorageError):
+    """Another writer holds the collection."""
+
+
+class DiskFullError(StorageError):
+    """No room left on the disk; nothing that was stored is lost."""
