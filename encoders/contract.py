@@ -1,7 +1,7 @@
 """What every encoder promises: the two protocols that collections and pipelines rely on.
 
 Both promise that a text's encoding does not depend on its neighbours in the batch (within 1e-5),
-and that `fingerprint` changes whenever the encoding of any text would.
+and that queries and documents encoded under equal fingerprints may be compared.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,13 @@ class SparseEncoder(Protocol):
     """Text to term weights; the score of a document is the dot product with the query's."""
 
     @property
+    def spec(self) -> str:
+        """What `Encoders.sparse` makes this very encoder from, fitted constants included."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
-        """Name and parameters of everything that document weights depend on."""
+        """Everything that a query's encoder must share with that of the documents."""
         ...
 
     def fitted(self, sample: Sequence[str]) -> "SparseEncoder":
@@ -39,6 +44,11 @@ class SparseEncoder(Protocol):
 @runtime_checkable
 class MultiVectorEncoder(Protocol):
     """Text to one vector a token; the score of a document is MaxSim (Khattab & Zaharia 2020)."""
+
+    @property
+    def spec(self) -> str:
+        """What `Encoders.multivector` makes this very encoder from."""
+        ...
 
     @property
     def fingerprint(self) -> str:

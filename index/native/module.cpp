@@ -1,6 +1,11 @@
-// Only binds: each algorithm stands in a header of its own, with its bindings' checks in Python.
+// Only binds: each algorithm stands in a header of its own; Python has the same function in numpy.
 #include <nanobind/nanobind.h>
 
-namespace nb = nanobind;
+#include "multivector_bindings.hpp"
+#include "sparse_bindings.hpp"
 
-NB_MODULE(_native, m) { m.doc() = "Kernels of lexmax.index; numpy twins in lexmax.index.oracle."; }
+NB_MODULE(_native, m) {
+  m.doc() = "Kernels of lexmax.index; their numpy twins are lexmax.index.oracle_*.";
+  bind_sparse(m);
+  bind_multivector(m);
+}

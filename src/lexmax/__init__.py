@@ -1,1 +1,30 @@
-"""Retrieval and reranking with learned sparse and multi-vector indexes."""
+"""Retrieval and reranking with learned sparse and multi-vector indexes.
+
+    import lexmax
+
+    with lexmax.create("my-index") as collection:
+        collection.add([lexmax.Document("1", "Vitamin D keeps bones dense.")])
+        print(collection.search("bone density").hits)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from lexmax.errors import LexmaxError
+from lexmax.types import Document
+
+if TYPE_CHECKING:
+    from lexmax.collection import Collection
+
+    create = Collection.create
+    open = Collection.open
+
+__all__ = ["Collection", "Document", "LexmaxError", "create", "open"]
+
+
+def __getattr__(name: str) -> object:
+    # `import lexmax` must not cost the import of every index; rooms load when asked for.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    collection = import_module("lexmax.collection").Collection
+    return collection if name == "Collection" else getattr(collection, name)

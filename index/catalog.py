@@ -1,0 +1,405 @@
+"""Where is the truth? The SQLite file that holds documents, segments and unfinished builds.
+
+A document gets the next `serial` when it is stored and keeps it; a new version of the same doc_id
+is a new row, and the old one is marked deleted in the same transaction. Segments hold ranges of
+serials. Rows past the last segment are pending. Everything else on disk can be built again from
+this file.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from lexmax.errors import CorruptionError, DocumentError, IndexFormatError
+from lexmax.index.durable import sync_file, sync_folder
+from lexmax.index.failures import storage_errors
+from lexmax.types import Document, Json
+
+FILE_NAME = "catalog.sqlite"
+FORMAT_VERSION = 1
+OLDEST_READABLE = 1
+_APPLICATION_ID = 0x4C58_4D58  # "LXMX"
+
+_SCHEMA = f"""
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (
+    serial INTEGER PRIMARY KEY AUTOINCREMENT,
+    doc_id TEXT NOT NULL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    deleted INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX living_doc_ids ON documents (doc_id) WHERE deleted = 0;
+CREATE INDEX deleted_serials ON documents (serial) WHERE deleted = 1;
+CREATE TABLE segments (
+    segment_id TEXT PRIMARY KEY,
+    first_serial INTEGER NOT NULL,
+    last_serial INTEGER NOT NULL,
+    n_docs INTEGER NOT NULL,
+    manifest_xxh3 TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE builds (segment_id TEXT PRIMARY KEY, progress TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE ingests (
+    sources TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    first_serial INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO settings VALUES ('generation', '0');
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {FORMAT_VERSION};
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """One published segment."""
+
+    segment_id: str
+    first_serial: int
+    last_serial: int
+    n_docs: int
+    manifest_xxh3: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertCount:
+    """What storing documents did: new ones, new versions, and those already stored as they are."""
+
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "UpsertCount") -> "UpsertCount":
+        return UpsertCount(
+            self.added + other.added,
+            self.replaced + other.replaced,
+            self.unchanged + other.unchanged,
+        )
+
+
+class Catalog:
+    """One open catalog. Safe to use from several threads; writes are for the lock's owner."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    @staticmethod
+    def create(path: Path, settings: Mapping[str, Json]) -> "Catalog":
+        """A new catalog without documents; it is there whole or not at all."""
+        draft = path.with_name(path.name + ".new")
+        with storage_errors(path):
+            draft.unlink(missing_ok=True)
+            connection = sqlite3.connect(draft, isolation_level=None)
+            try:
+                connection.executescript(_SCHEMA)
+                rows = [(name, orjson.dumps(value).decode()) for name, value in settings.items()]
+                connection.executemany("INSERT INTO settings VALUES (?, ?)", rows)
+            finally:
+                connection.close()
+            sync_file(draft)
+            draft.rename(path)
+            sync_folder(path.parent)
+        return Catalog.open(path)
+
+    @staticmethod
+    def open(path: Path) -> "Catalog":
+        """The catalog at `path`.
+
+        Raises:
+            CorruptionError: if the file is no catalog of ours.
+            IndexFormatError: if another format version wrote it.
+        """
+        with storage_errors(path):
+            connection = _connect(path)
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if application != _APPLICATION_ID:
+            connection.close()
+            raise CorruptionError(f"{path}: found another program's SQLite file; expected a catalog")
+        if not OLDEST_READABLE <= version <= FORMAT_VERSION:
+            connection.close()
+            raise IndexFormatError(
+                f"{path}: found format version {version}, this build reads {OLDEST_READABLE} to "
+                f"{FORMAT_VERSION}; index the corpus again with `lexmax index`, or use the "
+                "release that wrote it"
+            )
+        return Catalog(path, connection)
+
+    def close(self) -> None:
+        """Close the file; the catalog cannot be used any more."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, storage_errors(self.path):
+            yield self._connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, durable when the block ends; nothing changes if the block raises."""
+        with self._lock, storage_errors(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                _bump_generation(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Every read inside the block sees the same generation."""
+        with self._reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                connection.execute("COMMIT")
+
+    def setting(self, name: str) -> Json:
+        """The value stored under a name, or None."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT value FROM settings WHERE name = ?", (name,)
+            ).fetchone()
+        return None if row is None else orjson.loads(row[0])
+
+    def generation(self) -> int:
+        """A number that grows with every write."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT value FROM settings WHERE name = 'generation'")
+            return int(row.fetchone()[0])
+
+    def upsert(
+        self, documents: Iterable[Document], *, ingest: tuple[str, int] | None = None
+    ) -> UpsertCount:
+        """Store documents in one transaction; a known doc_id is replaced, the last one wins.
+
+        `ingest`, (sources, entries consumed), records in the same transaction how far reading a
+        corpus has come; readers see its documents when their segment is published.
+        """
+        count = UpsertCount()
+        with self._writing() as connection:
+            for document in documents:
+                count += _upsert_one(connection, document)
+            if ingest is not None:
+                _remember_ingest(connection, *ingest, n_new=count.added + count.replaced)
+        return count
+
+    def delete(self, doc_ids: Iterable[str]) -> int:
+        """Mark documents deleted in one transaction; how many there were."""
+        with self._writing() as connection:
+            return sum(
+                connection.execute(
+                    "UPDATE documents SET deleted = 1 WHERE doc_id = ? AND deleted = 0", (doc_id,)
+                ).rowcount
+                for doc_id in doc_ids
+            )
+
+    def ingest_position(self, sources: str) -> int:
+        """Entries of these sources that an interrupted ingest has consumed; 0 if none was."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT position FROM ingests WHERE sources = ?", (sources,)
+            ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def end_ingests(self) -> None:
+        """Nothing is being ingested any more: what is pending is searchable at once."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM ingests")
+
+    def segments(self) -> list[SegmentRow]:
+        """Published segments in the order of their serials."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT segment_id, first_serial, last_serial, n_docs, manifest_xxh3 "
+                "FROM segments ORDER BY first_serial"
+            ).fetchall()
+        return [SegmentRow(*row) for row in rows]
+
+    def remember_build(self, segment_id: str, progress: Mapping[str, Json]) -> None:
+        """Remember how far a segment has been built, so that a killed job goes on from there."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO builds VALUES (?, ?)",
+                (segment_id, orjson.dumps(progress).decode()),
+            )
+
+    def builds(self) -> dict[str, dict[str, Json]]:
+        """Unfinished builds: segment_id to what was last remembered."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT segment_id, progress FROM builds").fetchall()
+        return {segment_id: orjson.loads(progress) for segment_id, progress in rows}
+
+    def forget_build(self, segment_id: str) -> None:
+        """Give an unfinished build up; its documents are pending as before."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM builds WHERE segment_id = ?", (segment_id,))
+
+    def publish(self, segment: SegmentRow) -> None:
+        """Make a finished segment part of the collection: the one step that readers see."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO segments VALUES (?, ?, ?, ?, ?)",
+                (
+                    segment.segment_id,
+                    segment.first_serial,
+                    segment.last_serial,
+                    segment.n_docs,
+                    segment.manifest_xxh3,
+                ),
+            )
+            connection.execute("DELETE FROM builds WHERE segment_id = ?", (segment.segment_id,))
+
+    def last_published(self) -> int:
+        """The last serial that a segment covers; 0 where there is none."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT MAX(last_serial) FROM segments").fetchone()
+        return int(row[0] or 0)
+
+    def searchable_pending(self) -> NDArray[np.int64]:
+        """Serials of living documents past the last segment, but for those of an ingest."""
+        return self._serials(
+            "SELECT serial FROM documents WHERE deleted = 0"
+            " AND serial > (SELECT COALESCE(MAX(last_serial), 0) FROM segments)"
+            " AND serial < (SELECT COALESCE(MIN(first_serial), 1 << 62) FROM ingests)"
+            " ORDER BY serial",
+            (),
+        )
+
+    def living_serials(self, after: int, *, limit: int = -1) -> NDArray[np.int64]:
+        """Serials of living documents past `after`, ascending."""
+        return self._serials(
+            "SELECT serial FROM documents WHERE serial > ? AND deleted = 0 ORDER BY serial LIMIT ?",
+            (after, limit),
+        )
+
+    def deleted_serials(self) -> NDArray[np.int64]:
+        """Serials of documents deleted since their segment was built, ascending."""
+        return self._serials("SELECT serial FROM documents WHERE deleted = 1 ORDER BY serial", ())
+
+    def _serials(self, statement: str, values: tuple[int, ...]) -> NDArray[np.int64]:
+        with self._reading() as connection:
+            rows = connection.execute(statement, values).fetchall()
+        return np.array([row[0] for row in rows], dtype=np.int64)
+
+    def documents(self, serials: Sequence[int] | NDArray[np.int64]) -> list[Document]:
+        """The documents with these serials, in this order, deleted or not.
+
+        Raises:
+            CorruptionError: if one is not in the catalog.
+        """
+        found: list[Document] = []
+        with self._reading() as connection:
+            for serial in serials:
+                row = connection.execute(
+                    "SELECT doc_id, text, title, metadata FROM documents WHERE serial = ?",
+                    (int(serial),),
+                ).fetchone()
+                if row is None:
+                    raise CorruptionError(f"{self.path}: holds no document {int(serial)}")
+                found.append(_document(row))
+        return found
+
+    def doc_ids(self, serials: NDArray[np.int64]) -> list[str]:
+        """External ids of the documents with these serials, in this order."""
+        with self._reading() as connection:
+            statement = "SELECT doc_id FROM documents WHERE serial = ?"
+            rows = [connection.execute(statement, (int(s),)).fetchone() for s in serials]
+        return [row[0] for row in rows]
+
+    def get(self, doc_id: str) -> Document | None:
+        """The living document with this id."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT doc_id, text, title, metadata FROM documents "
+                "WHERE doc_id = ? AND deleted = 0",
+                (doc_id,),
+            ).fetchone()
+        return None if row is None else _document(row)
+
+    def n_living(self) -> int:
+        """Documents that are not deleted."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT COUNT(*) FROM documents WHERE deleted = 0").fetchone()
+        return int(row[0])
+
+    def problems(self) -> list[str]:
+        """What SQLite finds wrong with its own file."""
+        with self._reading() as connection:
+            rows = connection.execute("PRAGMA integrity_check(5)").fetchall()
+        return [f"{self.path}: {row[0]}" for row in rows if row[0] != "ok"]
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=10, isolation_level=None, check_same_thread=False, cached_statements=64
+    )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _bump_generation(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE name = 'generation'"
+    )
+
+
+def _remember_ingest(
+    connection: sqlite3.Connection, sources: str, position: int, *, n_new: int
+) -> None:
+    """One ingest at a time: what is remembered of another is of a job that was given up."""
+    connection.execute("DELETE FROM ingests WHERE sources <> ?", (sources,))
+    connection.execute(
+        "INSERT INTO ingests VALUES (?, ?, ("
+        "SELECT 1 - ? + COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'documents'))"
+        " ON CONFLICT (sources) DO UPDATE SET position = excluded.position",
+        (sources, position, n_new),
+    )
+
+
+def _upsert_one(connection: sqlite3.Connection, document: Document) -> UpsertCount:
+    new = (document.title, document.text, _metadata(document))
+    row = connection.execute(
+        "SELECT serial, title, text, metadata FROM documents WHERE doc_id = ? AND deleted = 0",
+        (document.doc_id,),
+    ).fetchone()
+    if row is not None and row[1:] == new:
+        return UpsertCount(unchanged=1)
+    if row is not None:
+        connection.execute("UPDATE documents SET deleted = 1 WHERE serial = ?", row[:1])
+    connection.execute(
+        "INSERT INTO documents (doc_id, title, text, metadata) VALUES (?, ?, ?, ?)",
+        (document.doc_id, *new),
+    )
+    return UpsertCount(added=1) if row is None else UpsertCount(replaced=1)
+
+
+def _metadata(document: Document) -> str:
+    try:
+        return orjson.dumps(document.metadata, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError as error:
+        raise DocumentError(
+            f"document {document.doc_id!r}: metadata cannot be stored as JSON ({error}); expected "
+            "names mapped to null, booleans, numbers of 64 bits, strings, lists or mappings"
+        ) from error
+
+
+def _document(row: tuple[str, str, str, str]) -> Document:
+    doc_id, text, title, metadata = row
+    return Document(doc_id, text, title, orjson.loads(metadata))

@@ -1,0 +1,48 @@
+"""Which of our errors is it, when the operating system or SQLite refuses?"""
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lexmax.errors import CorruptionError, DiskFullError, LockedError, StorageError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def _is_no_room(error: OSError) -> bool:
+    # numpy's tofile reports a short write as "N requested and M written", without an errno.
+    short_write = error.errno is None and "requested and" in str(error)
+    return error.errno in _NO_ROOM or short_write
+
+
+def _from_os(error: OSError, path: Path) -> StorageError:
+    if _is_no_room(error):
+        return DiskFullError(
+            f"{path}: the disk is full; all that was committed is kept; "
+            "free some space and run the same command again, it goes on where it stopped"
+        )
+    return StorageError(f"{path}: {error.strerror or error}; check the folder and its permissions")
+
+
+def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
+    text = str(error)
+    if "disk is full" in text or "disk I/O error" in text:
+        return _from_os(OSError(errno.ENOSPC, text), path)
+    if "locked" in text or "busy" in text:
+        return LockedError(f"{path}: catalog is busy ({text}); expected one writer; try again")
+    if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
+        return CorruptionError(f"{path}: catalog.sqlite is damaged ({text}); restore a backup")
+    return StorageError(f"{path}: catalog refused: {text}")
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Raise what the operating system or SQLite refuses under `path` as a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise _from_os(error, path) from error
+    except sqlite3.Error as error:
+        raise _from_sqlite(error, path) from error

@@ -1,0 +1,61 @@
+"""Where in a collection's folder does each thing lie?"""
+
+import shutil
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from lexmax.errors import NotACollectionError
+from lexmax.index import catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths inside one collection's folder."""
+
+    folder: Path
+
+    @property
+    def catalog(self) -> Path:
+        """The SQLite file that is the truth."""
+        return self.folder / catalog.FILE_NAME
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one process that writes."""
+        return self.folder / "writer.lock"
+
+    @property
+    def rejects(self) -> Path:
+        """Corpus lines that could not be stored, one JSON mapping a line."""
+        return self.folder / "rejects.jsonl"
+
+    def segment(self, segment_id: str) -> Path:
+        """Folder of one segment, finished or being built."""
+        return self.folder / "segments" / segment_id
+
+    def staging(self, segment_id: str) -> Path:
+        """What only the build of this segment needs; dropped once it is published."""
+        return self.folder / "staging" / segment_id
+
+    def require(self) -> None:
+        """Raise NotACollectionError unless the folder holds a catalog."""
+        if not self.folder.exists():
+            found = "nothing"
+        elif not self.folder.is_dir():
+            found = "a file"
+        elif not self.catalog.is_file():
+            found = f"a folder without {catalog.FILE_NAME}"
+        else:
+            return
+        raise NotACollectionError(
+            f"{self.folder}: found {found}; expected a collection's folder; "
+            "make one with `lexmax index PATH CORPUS`"
+        )
+
+    def sweep(self, known: Set[str]) -> None:
+        """Remove what a killed job left behind: folders that the catalog does not name."""
+        for room in ("segments", "staging"):
+            for path in (self.folder / room).glob("*"):
+                if path.name not in known:
+                    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,217 @@
+"""What is a segment? Some documents' indexes: built once, checked at open, never changed.
+
+A segment is made of up to two indexes over the same documents, which are numbered from 0 (their
+ordinals) in the order of their serials in the catalog.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexmax.errors import CorruptionError
+from lexmax.index.append import NpyAppender
+from lexmax.index.candidates import CandidateIndex
+from lexmax.index.durable import sync_file, sync_folder
+from lexmax.index.fde import FdeParameters
+from lexmax.index.manifest import (
+    Manifest,
+    describe_files,
+    file_problems,
+    read_manifest,
+    write_manifest,
+)
+from lexmax.index.multivector import MultiVectorIndex
+from lexmax.index.sparse import SparseIndex
+from lexmax.index.tokens import TokenStore, TokenStoreWriter
+from lexmax.types import Json, SparseBatch, TokenBatch
+
+_SERIALS = "serials.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Indexes over the documents with these serials, int64 (n_docs,), ascending."""
+
+    serials: NDArray[np.int64]
+    sparse: SparseIndex | None
+    multivector: MultiVectorIndex | None
+    manifest: Manifest | None = None
+
+    def __len__(self) -> int:
+        return len(self.serials)
+
+    @staticmethod
+    def in_memory(
+        serials: NDArray[np.int64], sparse: SparseBatch | None, tokens: TokenBatch | None
+    ) -> "Segment":
+        """A segment that was never written: what makes pending documents searchable."""
+        return Segment(
+            serials,
+            None if sparse is None else SparseIndex.build(sparse),
+            None if tokens is None else MultiVectorIndex(TokenStore.from_batch(tokens), None),
+        )
+
+    @staticmethod
+    def open(folder: Path, *, manifest_xxh3: str | None = None) -> "Segment":
+        """Map a segment into memory; vectors and postings are not read.
+
+        Raises:
+            CorruptionError: if a file is missing, has another size, or (small files) other bytes.
+            IndexFormatError: if another format version wrote it.
+        """
+        manifest = read_manifest(folder, expected_xxh3=manifest_xxh3)
+        problems = file_problems(folder, manifest, thorough=False)
+        if problems:
+            raise CorruptionError(problems[0])
+        serials = read_serials(folder)
+        parameters = manifest.parameters.get("multivector")
+        return Segment(
+            serials,
+            SparseIndex.open(folder) if "sparse" in manifest.encoders else None,
+            MultiVectorIndex.open(folder, parameters) if isinstance(parameters, Mapping) else None,
+            manifest,
+        )
+
+
+def read_serials(folder: Path) -> NDArray[np.int64]:
+    """Serials of the documents that a segment, finished or being built, holds."""
+    serials: NDArray[np.int64] = np.load(folder / _SERIALS, mmap_mode="r", allow_pickle=False)
+    return serials
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPlan:
+    """What a segment will hold; fixed before the first document is encoded.
+
+    `encoders` maps "sparse" and "multivector" to {"spec", "fingerprint"}; a signal that is not
+    there is not built. `dim` is that of the token vectors.
+    """
+
+    segment_id: str
+    serials: NDArray[np.int64]
+    encoders: Mapping[str, Mapping[str, str]]
+    dim: int | None
+    seed: int = 42
+
+
+class SegmentWriter:
+    """Takes encoded documents part by part, then builds their indexes.
+
+    `folder` becomes the segment; `staging` holds what only the build needs. After `checkpoint`
+    returns, all that was appended survives a crash: `resume` with its state goes on from there
+    and ends with the same bytes as if nothing had happened.
+    """
+
+    def __init__(self, folder: Path, staging: Path, plan: SegmentPlan) -> None:
+        """Start from nothing; what lies in the two folders is overwritten."""
+        folder.mkdir(parents=True, exist_ok=True)
+        staging.mkdir(parents=True, exist_ok=True)
+        self._folder, self._staging, self._plan = folder, staging, plan
+        self._sparse: dict[str, NpyAppender] | None = None
+        self._tokens: TokenStoreWriter | None = None
+        if "sparse" in plan.encoders:
+            self._sparse = {
+                name: NpyAppender(staging / f"{name}.npy", dtype, ())
+                for name, dtype in _STAGED.items()
+            }
+        if "multivector" in plan.encoders:
+            self._tokens = TokenStoreWriter(folder, _dim(plan))
+        np.save(folder / _SERIALS, plan.serials, allow_pickle=False)
+        sync_file(folder / _SERIALS)
+        sync_folder(folder)
+
+    @staticmethod
+    def resume(
+        folder: Path, staging: Path, plan: SegmentPlan, state: Mapping[str, Any]
+    ) -> "SegmentWriter":
+        """Go on from a checkpoint; whatever was written after it is dropped."""
+        writer = SegmentWriter.__new__(SegmentWriter)
+        writer._folder, writer._staging, writer._plan = folder, staging, plan
+        writer._sparse = writer._tokens = None
+        if "sparse" in plan.encoders:
+            writer._sparse = {
+                name: NpyAppender.resume(staging / f"{name}.npy", dtype, (), state["sparse"][name])
+                for name, dtype in _STAGED.items()
+            }
+        if "multivector" in plan.encoders:
+            writer._tokens = TokenStoreWriter.resume(folder, state["tokens"])
+        return writer
+
+    def append(self, sparse: SparseBatch | None, tokens: TokenBatch | None) -> None:
+        """Add the next documents of the plan, encoded."""
+        if self._sparse is not None and sparse is not None:
+            self._sparse["lengths"].append(np.diff(sparse.indptr))
+            self._sparse["term_ids"].append(sparse.term_ids)
+            self._sparse["weights"].append(sparse.weights)
+        if self._tokens is not None and tokens is not None:
+            self._tokens.append(tokens)
+
+    def checkpoint(self) -> dict[str, Json]:
+        """Force everything to the disk; the state that `resume` needs."""
+        state: dict[str, Json] = {}
+        if self._sparse is not None:
+            state["sparse"] = {name: file.checkpoint() for name, file in self._sparse.items()}
+        if self._tokens is not None:
+            state["tokens"] = self._tokens.checkpoint()
+        return state
+
+    def finish(self, *, progress: Callable[[int], None] | None = None) -> str:
+        """Build the indexes and write the manifest; returns the manifest's checksum.
+
+        `progress` is told how many documents have got their candidate codes.
+        """
+        parameters: dict[str, Json] = {}
+        if self._sparse is not None:
+            self._finish_sparse(self._sparse)
+        if self._tokens is not None:
+            self._tokens.close()
+            parameters["multivector"] = self._finish_multivector(progress)
+        manifest = Manifest(
+            segment_id=self._plan.segment_id,
+            n_docs=len(self._plan.serials),
+            first_serial=int(self._plan.serials[0]),
+            last_serial=int(self._plan.serials[-1]),
+            encoders=self._plan.encoders,
+            parameters=parameters,
+            files=describe_files(self._folder),
+        )
+        return write_manifest(self._folder, manifest)
+
+    def _finish_sparse(self, files: Mapping[str, NpyAppender]) -> None:
+        for file in files.values():
+            file.close()
+        lengths, term_ids, weights = (
+            np.load(self._staging / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            for name in ("lengths", "term_ids", "weights")
+        )
+        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+        SparseIndex.build(SparseBatch(indptr, term_ids, weights)).save(self._folder)
+
+    def _finish_multivector(self, progress: Callable[[int], None] | None) -> dict[str, Json]:
+        store = TokenStore.open(self._folder)
+        candidates = CandidateIndex.build(
+            store,
+            parameters=FdeParameters(dim=_dim(self._plan), seed=self._plan.seed),
+            seed=self._plan.seed,
+            progress=progress,
+        )
+        index = MultiVectorIndex(store, candidates)
+        index.save(self._folder)
+        return index.parameters()
+
+
+_STAGED: dict[str, type[np.generic]] = {
+    "lengths": np.int64,
+    "term_ids": np.uint32,
+    "weights": np.float32,
+}
+
+
+def _dim(plan: SegmentPlan) -> int:
+    if plan.dim is None:
+        raise ValueError("a plan with token vectors needs their dim")
+    return plan.dim

@@ -1,0 +1,161 @@
+"""What does a reader see? Some segments and their deletions at one generation, never disturbed.
+
+Ordinals count through the parts in order, so document i of a part that begins at `base` has
+ordinal base + i; ties in score go to the smaller ordinal, the document that was stored first.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexmax.errors import QueryError
+from lexmax.index.multivector import MultiVectorIndex
+from lexmax.index.segment import Segment
+from lexmax.index.sparse import SparseIndex
+from lexmax.types import Hits, SparseBatch, TokenBatch, best_first
+
+Number = TypeVar("Number", np.int64, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One segment in a snapshot: where its ordinals begin, and which of its documents live."""
+
+    segment: Segment
+    base: int
+    alive: NDArray[np.bool_] | None
+
+    @staticmethod
+    def of(segment: Segment, base: int, deleted: NDArray[np.int64]) -> "Part":
+        """The part without the documents of these serials (ascending)."""
+        places = np.searchsorted(segment.serials, deleted)
+        places[places == len(segment)] = 0
+        dead = places[segment.serials[places] == deleted] if len(segment) else places[:0]
+        if len(dead) == 0:
+            return Part(segment, base, None)
+        alive = np.ones(len(segment), dtype=bool)
+        alive[dead] = False
+        return Part(segment, base, alive)
+
+    @property
+    def n_living(self) -> int:
+        """Documents that are not deleted."""
+        return len(self.segment) if self.alive is None else int(self.alive.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The parts that were published at `generation`."""
+
+    generation: int
+    parts: tuple[Part, ...]
+
+    @staticmethod
+    def of(
+        generation: int, segments: Sequence[Segment], deleted: NDArray[np.int64]
+    ) -> "Snapshot":
+        """A snapshot of segments, in the order of their serials, without deleted serials."""
+        bases = np.cumsum([0, *(len(segment) for segment in segments)])
+        parts = (
+            Part.of(segment, int(base), deleted)
+            for segment, base in zip(segments, bases[:-1], strict=True)
+        )
+        return Snapshot(generation, tuple(parts))
+
+    @property
+    def n_docs(self) -> int:
+        """Documents that doc_freqs counts: deleted ones leave only when segments merge."""
+        return sum(len(part.segment) for part in self.parts)
+
+    @property
+    def n_living(self) -> int:
+        """Documents that a search can return."""
+        return sum(part.n_living for part in self.parts)
+
+    def fingerprints(self, signal: str) -> frozenset[str]:
+        """Fingerprints of the encoders that the parts' documents went through."""
+        manifests = (part.segment.manifest for part in self.parts)
+        return frozenset(
+            manifest.encoders[signal]["fingerprint"]
+            for manifest in manifests
+            if manifest is not None and signal in manifest.encoders
+        )
+
+    def doc_freqs(self, term_ids: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Documents that hold each term, (len(term_ids),)."""
+        total = np.zeros(len(term_ids), dtype=np.int64)
+        for part in self.parts:
+            if part.segment.sparse is not None:
+                total += part.segment.sparse.doc_freqs(term_ids)
+        return total
+
+    def serials(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Serials in the catalog of these documents."""
+        return self._gather(ordinals, np.int64, lambda part, local: part.segment.serials[local])
+
+    def search_sparse(self, queries: SparseBatch, k: int) -> Hits:
+        """The best k documents by the dot product of term weights."""
+
+        def search(part: Part, index: SparseIndex) -> Hits:
+            return index.search(queries, min(k, len(part.segment)), alive=part.alive)
+
+        found = [(p.base, search(p, p.segment.sparse)) for p in self.parts if p.segment.sparse]
+        return self._merged(found, len(queries), k)
+
+    def search_multivector(
+        self, queries: TokenBatch, k: int, *, n_candidates: int | None
+    ) -> Hits:
+        """The best k documents by MaxSim, among n_candidates a segment; None looks at all."""
+
+        def search(part: Part, index: MultiVectorIndex) -> Hits:
+            depth = None if n_candidates is None else max(n_candidates, k)
+            return index.search(
+                queries, min(k, len(part.segment)), n_candidates=depth, alive=part.alive
+            )
+
+        found = [
+            (p.base, search(p, p.segment.multivector)) for p in self.parts if p.segment.multivector
+        ]
+        return self._merged(found, len(queries), k)
+
+    def maxsim(
+        self, query: NDArray[np.float32], ordinals: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """MaxSim of a query's vectors, (n_tokens, dim), with each of these documents."""
+
+        def score(part: Part, local: NDArray[np.int64]) -> NDArray[np.float32]:
+            index = part.segment.multivector
+            if index is None:
+                return np.full(len(local), -np.inf, dtype=np.float32)
+            return index.score(query, local)
+
+        return self._gather(ordinals, np.float32, score)
+
+    def _gather(
+        self,
+        ordinals: NDArray[np.int64],
+        dtype: type[Number],
+        read: Callable[[Part, NDArray[np.int64]], NDArray[Number]],
+    ) -> NDArray[Number]:
+        values = np.zeros(len(ordinals), dtype=dtype)
+        for part in self.parts:
+            mine = (ordinals >= part.base) & (ordinals < part.base + len(part.segment))
+            if mine.any():
+                values[mine] = read(part, ordinals[mine] - part.base)
+        return values
+
+    def _merged(self, found: Sequence[tuple[int, Hits]], n_queries: int, k: int) -> Hits:
+        if k < 1:
+            raise QueryError(f"k is {k}; expected at least 1")
+        rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+        for i in range(n_queries):
+            pairs = [(hits.row(i), base) for base, hits in found]
+            ordinals = np.concatenate(
+                [np.zeros(0, np.int64), *(row[0] + base for row, base in pairs)]
+            )
+            scores = np.concatenate([np.zeros(0, np.float32), *(row[1] for row, _ in pairs)])
+            rows.append(best_first(ordinals, scores, k))
+        return Hits.from_rows(rows, min(k, self.n_docs))

@@ -1,0 +1,78 @@
+"""Is everything on disk still what was written, and does it fit together?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lexmax.errors import StorageError
+from lexmax.index.catalog import Catalog, SegmentRow
+from lexmax.index.layout import Layout
+from lexmax.index.manifest import file_problems, read_manifest
+from lexmax.index.segment import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was looked at, and each thing that is wrong, a sentence each."""
+
+    n_docs: int
+    n_pending: int
+    n_files: int
+    n_bytes: int
+    problems: tuple[str, ...]
+
+
+def verify(folder: Path) -> VerifyReport:
+    """Re-check every checksum of a collection, and the catalog against the segments.
+
+    Reads every byte. Needs no encoder, and may run beside a writer and readers.
+
+    Raises:
+        NotACollectionError: if `folder` holds no collection.
+        StorageError: if not even the catalog can be read.
+    """
+    layout = Layout(folder)
+    layout.require()
+    catalog = Catalog.open(layout.catalog)
+    try:
+        with catalog.snapshot():
+            return _verify(catalog, layout)
+    finally:
+        catalog.close()
+
+
+def _verify(catalog: Catalog, layout: Layout) -> VerifyReport:
+    problems = catalog.problems()
+    n_files, n_bytes = 1, layout.catalog.stat().st_size
+    covered: list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]] = [np.zeros(0, np.int64)]
+    for row in catalog.segments():
+        try:
+            found, files, size, serials = _verify_segment(layout, row)
+            problems += found
+            n_files, n_bytes = n_files + files, n_bytes + size
+            covered.append(serials)
+        except StorageError as error:
+            problems.append(str(error))
+    last = catalog.last_published()
+    living = catalog.living_serials(0)
+    missing = np.setdiff1d(living[living <= last], np.concatenate(covered))
+    if len(missing) and not problems:
+        problems.append(f"{layout.folder}: {len(missing)} stored documents are in no segment")
+    n_pending = int((living > last).sum())
+    return VerifyReport(len(living), n_pending, n_files, n_bytes, tuple(problems))
+
+
+def _verify_segment(
+    layout: Layout, row: SegmentRow
+) -> tuple[list[str], int, int, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
+    folder = layout.segment(row.segment_id)
+    manifest = read_manifest(folder, expected_xxh3=row.manifest_xxh3)
+    problems = file_problems(folder, manifest, thorough=True)
+    sizes = [int(written["bytes"]) for written in manifest.files.values()]
+    if problems:
+        return problems, len(sizes) + 1, sum(sizes), np.zeros(0, np.int64)
+    segment = Segment.open(folder)
+    if not len(segment) == manifest.n_docs == row.n_docs:
+        problems.append(f"{folder}: holds {len(segment)} documents, the catalog says {row.n_docs}")
+    return problems, len(sizes) + 1, sum(sizes), np.asarray(segment.serials)

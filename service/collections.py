@@ -1,0 +1,174 @@
+"""Which collections are open? Each once, shared by every request, under one folder."""
+
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lexmax.collection import Collection
+from lexmax.encoders import Encoders
+from lexmax.errors import InputError, LockedError
+from lexmax.index.durable import sync_folder
+from lexmax.index.failures import storage_errors
+from lexmax.index.layout import Layout
+from lexmax.index.lock import WriterLock
+
+NAME_RULE = "^[a-z0-9][a-z0-9_-]{0,63}$"
+_NAME = re.compile(NAME_RULE)
+# No collection's name begins with a dot, so what lies here is never served.
+_DELETED = ".deleted-"
+
+
+@dataclass(slots=True)
+class _Opened:
+    collection: Collection
+    users: int = 0
+
+
+class OpenCollections:
+    """Opens the collections of one folder when first asked for, and keeps them open.
+
+    Every method may be called from any thread. A collection that cannot be opened fails its own
+    requests only.
+    """
+
+    def __init__(self, folder: Path, *, encoders: Encoders, delete_seconds: float = 30.0) -> None:
+        self._folder = folder
+        self._encoders = encoders
+        self._delete_seconds = delete_seconds
+        self._changed = threading.Condition()
+        self._opened: dict[str, _Opened] = {}
+        self._claimed: set[str] = set()
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.glob(f"{_DELETED}*"):
+                shutil.rmtree(left, ignore_errors=True)
+
+    def names(self) -> list[str]:
+        """Names of all collections in the folder, sorted."""
+        with storage_errors(self._folder):
+            return sorted(
+                path.name
+                for path in self._folder.iterdir()
+                if _NAME.fullmatch(path.name) and Layout(path).catalog.is_file()
+            )
+
+    @contextmanager
+    def using(self, name: str) -> Iterator[Collection]:
+        """The collection, kept from being closed meanwhile.
+
+        Raises:
+            NotACollectionError: if the folder holds none of this name.
+            StorageError: if it cannot be opened.
+        """
+        opened = self._enter(name)
+        try:
+            yield opened.collection
+        finally:
+            with self._changed:
+                opened.users -= 1
+                self._changed.notify_all()
+
+    def create(self, name: str, *, sparse: str | None, multivector: str | None) -> None:
+        """Make an empty collection and open it.
+
+        Raises:
+            CollectionExistsError: if the name is taken.
+            EncoderError: if there is no such encoder.
+        """
+        with self._claim(name):
+            made = Collection.create(
+                self._path(name), sparse=sparse, multivector=multivector, encoders=self._encoders
+            )
+            with self._changed:
+                self._opened[name] = _Opened(made)
+
+    def delete(self, name: str) -> None:
+        """Wait until nobody uses the collection, close it and remove its folder.
+
+        Raises:
+            NotACollectionError: if the folder holds none of this name.
+            LockedError: if requests or another process still use it.
+        """
+        with self._claim(name):
+            path = self._path(name)
+            Layout(path).require()
+            self._close_idle(name)
+            lock = WriterLock(Layout(path).lock)
+            lock.acquire()
+            try:
+                aside = self._folder / f"{_DELETED}{name}-{secrets.token_hex(8)}"
+                with storage_errors(self._folder):
+                    path.rename(aside)
+                    sync_folder(self._folder)
+            finally:
+                lock.release()
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close every collection."""
+        with self._changed:
+            opened = list(self._opened.values())
+            self._opened.clear()
+        with ExitStack() as closing:  # one that fails does not keep the others open
+            for one in opened:
+                closing.callback(one.collection.close)
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"the collection's name breaks the rule {NAME_RULE}; expected small letters, "
+                "digits, - and _, 64 at most; choose such a name"
+            )
+        return self._folder / name
+
+    def _enter(self, name: str) -> _Opened:
+        if found := self._take(name):
+            return found
+        with self._claim(name):
+            if found := self._take(name):
+                return found
+            path = self._path(name)
+            Layout(path).require()
+            opened = _Opened(Collection.open(path, encoders=self._encoders), users=1)
+            with self._changed:
+                self._opened[name] = opened
+            return opened
+
+    def _take(self, name: str) -> _Opened | None:
+        with self._changed:
+            opened = self._opened.get(name)
+            if opened is not None:
+                opened.users += 1
+            return opened
+
+    @contextmanager
+    def _claim(self, name: str) -> Iterator[None]:
+        """The only right to open, create or delete this name."""
+        with self._changed:
+            self._changed.wait_for(lambda: name not in self._claimed)
+            self._claimed.add(name)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._claimed.discard(name)
+                self._changed.notify_all()
+
+    def _close_idle(self, name: str) -> None:
+        with self._changed:
+            # Taken out first, so that no new request enters while the old ones leave.
+            opened = self._opened.pop(name, None)
+            if opened is None:
+                return
+            if not self._changed.wait_for(lambda: opened.users == 0, self._delete_seconds):
+                self._opened[name] = opened
+                raise LockedError(
+                    f"{name}: {opened.users} requests still use the collection; expected none; "
+                    "try again when they have ended"
+                )
+        opened.collection.close()

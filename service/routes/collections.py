@@ -1,0 +1,57 @@
+"""Which collections are there? Create, describe, delete."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response, status
+
+from lexmax.collection import Collection
+from lexmax.service.parts import Parts
+from lexmax.service.schemas import (
+    CollectionEntry,
+    CollectionList,
+    CollectionName,
+    CollectionReply,
+    CollectionSpec,
+)
+from lexmax.service.strict_json import StrictRoute
+
+router = APIRouter(tags=["collections"], route_class=StrictRoute)
+
+
+@router.get("/v1/collections")
+async def list_collections(service: Parts) -> CollectionList:
+    """The names of all collections, sorted."""
+    names = await service.searching.run(service.collections.names)
+    return CollectionList(collections=[CollectionEntry(name=name) for name in names])
+
+
+@router.put("/v1/collections/{name}", status_code=status.HTTP_201_CREATED)
+async def create_collection(
+    name: CollectionName, service: Parts, spec: CollectionSpec | None = None
+) -> CollectionReply:
+    """An empty collection; without a body, with both indexes."""
+    chosen = spec or CollectionSpec()
+
+    def create() -> None:
+        service.collections.create(name, sparse=chosen.sparse, multivector=chosen.multivector)
+
+    await service.writing.run(create)
+    return await service.read(name, lambda collection: _described(name, collection))
+
+
+@router.get("/v1/collections/{name}")
+async def describe_collection(name: CollectionName, service: Parts) -> CollectionReply:
+    """Counts, encoders, pipelines and bytes on disk."""
+    return await service.read(name, lambda collection: _described(name, collection))
+
+
+@router.delete("/v1/collections/{name}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_collection(name: CollectionName, service: Parts) -> Response:
+    """Remove the collection and all its documents, once requests that use it have ended."""
+    await service.writing.run(lambda: service.collections.delete(name))
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+def _described(name: str, collection: Collection) -> CollectionReply:
+    described: dict[str, Any] = {"name": name, **collection.describe()}
+    return CollectionReply.model_validate(described)

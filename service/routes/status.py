@@ -1,0 +1,36 @@
+"""Is the service alive, is it ready, and how is it doing?"""
+
+import os
+
+from fastapi import APIRouter, Response
+
+from lexmax.service import metrics
+from lexmax.service.parts import Parts
+from lexmax.service.problems import NOT_READY, Refusal
+from lexmax.service.schemas import StatusReply
+
+router = APIRouter(tags=["status"])
+
+
+@router.get("/health")
+async def health() -> StatusReply:
+    """Whether the process answers at all."""
+    return StatusReply(status="alive")
+
+
+@router.get("/ready")
+async def ready(service: Parts) -> StatusReply:
+    """Whether encoders are loaded, and the folder of collections can be used."""
+    folder = service.settings.data
+    missing = service.readiness.missing
+    if not missing and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        missing = "its folder of collections cannot be read and written"
+    if missing:
+        raise Refusal(NOT_READY, f"the service is not ready: {missing}; try again later")
+    return StatusReply(status="ready")
+
+
+@router.get("/metrics", response_class=Response, include_in_schema=False)
+async def read_metrics(service: Parts) -> Response:
+    """Counters and latencies, for Prometheus."""
+    return Response(service.metrics.text(), media_type=metrics.MEDIA_TYPE)

@@ -1,0 +1,75 @@
+"""How does the service run? uvicorn on one socket until SIGTERM or Ctrl-C, then gracefully down."""
+
+import errno
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from lexmax.errors import InputError
+from lexmax.service.app import create_app
+from lexmax.service.logs import make_log, standard_logging
+from lexmax.service.settings import Settings
+
+_BACKLOG = 2048
+
+
+def serve(settings: Settings) -> None:
+    """Answer requests until the process is told to stop; running requests are finished first.
+
+    Raises:
+        InputError: if the address cannot be listened on.
+        StorageError: if the folder of collections cannot be made or read.
+    """
+    app = create_app(settings)
+    listening = _listen(settings.host, settings.port)
+    host, port = listening.getsockname()[:2]
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=standard_logging(settings.log_level),
+        timeout_graceful_shutdown=settings.stop_seconds,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        lifespan="on",
+    )
+    server = uvicorn.Server(config)
+    make_log(settings.log_level).info("listening", host=host, port=port)
+    with listening, _stopped_by_signals(server):
+        server.run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise InputError(_explained(error, host, port)) from error
+
+
+def _explained(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} on {host} is in use by another program; expected a free one; "
+            "stop that program, or choose another with --port (0 takes any free one)"
+        )
+    return (
+        f"{host} port {port} cannot be listened on ({error.strerror}); expected an address of "
+        "this machine and a port from 1024; correct --host or --port"
+    )
+
+
+@contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    # uvicorn catches them while it runs, and raises them again once it has stopped: without a
+    # handler of ours, that would end the process with an error although everything went well.
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, server.handle_exit) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)

@@ -1,0 +1,221 @@
+"""The batch job: files of documents into a collection, so that it can be killed at any time.
+
+Reading goes first: documents are committed to the catalog a thousand at a time together with the
+place in the corpus. Then segments are built part by part (`lexmax.building`). Whatever is
+interrupted goes on where it was when the same command is run again.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import orjson
+
+from lexmax.building import Watcher
+from lexmax.collection import Collection
+from lexmax.corpus import Reject, read_documents, total_bytes
+from lexmax.encoders import Encoders
+from lexmax.errors import CorpusError, InputError
+from lexmax.index.catalog import UpsertCount
+from lexmax.index.failures import storage_errors
+from lexmax.index.layout import Layout
+from lexmax.types import Document
+
+_TRANSACTION_DOCS = 1000
+_STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderChoice:
+    """Specs of the encoders for a new collection; None leaves that index out."""
+
+    sparse: str | None = "bm25"
+    multivector: str | None = "minilm"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What an indexing job did, and what the collection holds now."""
+
+    stored: UpsertCount
+    rejected: int
+    n_docs: int
+    n_segments: int
+    n_bytes: int
+    seconds: float
+
+
+def index_corpus(
+    path: Path,
+    sources: Sequence[str],
+    *,
+    choice: EncoderChoice | None,
+    watcher: Watcher,
+    max_rejects: int = 1000,
+    encoders: Encoders | None = None,
+) -> IndexReport:
+    """Index files into the collection at `path`, which is made if it does not exist.
+
+    `choice` None takes the defaults for a new collection and whatever an old one has.
+
+    Raises:
+        CorpusError: if a source cannot be read, holds no document, or has more than
+            `max_rejects` entries that cannot be stored.
+        InputError: if `choice` names other encoders than the collection's.
+        KeyboardInterrupt: if the watcher stopped it; run it again to go on.
+    """
+    rejects = _Rejects(max_rejects)
+    total = total_bytes(sources) or 0
+    documents = read_documents(
+        sources,
+        on_reject=rejects.add,
+        progress=lambda done: watcher.advance("read", done, total),
+    )
+    return index_documents(
+        path,
+        documents,
+        name=_name_of(sources),
+        choice=choice,
+        watcher=watcher,
+        rejects=rejects,
+        encoders=encoders,
+    )
+
+
+class _Rejects:
+    """Entries that cannot be stored: counted, and written aside once there is a collection."""
+
+    def __init__(self, most: int) -> None:
+        self.count = 0
+        self._most = most
+        self._waiting: list[bytes] = []
+
+    def add(self, reject: Reject) -> None:
+        self.count += 1
+        if self.count > self._most:
+            raise CorpusError(
+                f"{reject.source}: found {self.count} entries that cannot be stored, the last at "
+                f"line {reject.line_number}: {reject.reason}; expected at most {self._most}; mend "
+                "the corpus, or allow more with --max-rejects"
+            )
+        self._waiting.append(
+            orjson.dumps(
+                {
+                    "source": reject.source,
+                    "line_number": reject.line_number,
+                    "reason": reject.reason,
+                    "line": reject.line,
+                },
+                option=orjson.OPT_APPEND_NEWLINE,
+            )
+        )
+
+    def write(self, path: Path, *, first: bool) -> None:
+        if self._waiting or (first and path.exists()):
+            with storage_errors(path), path.open("wb" if first else "ab") as file:
+                file.writelines(self._waiting)
+            self._waiting.clear()
+
+
+def index_documents(
+    path: Path,
+    documents: Iterator[Document],
+    *,
+    name: str | None,
+    choice: EncoderChoice | None,
+    watcher: Watcher,
+    rejects: _Rejects | None = None,
+    encoders: Encoders | None = None,
+) -> IndexReport:
+    """Index a stream of documents; `name` lets an interrupted job find its place in it again.
+
+    Raises:
+        CorpusError: if the stream holds no document.
+        InputError: if `choice` names other encoders than the collection's.
+    """
+    began = time.perf_counter()
+    rejects = rejects or _Rejects(0)
+    first = next(documents, None)
+    if first is None:
+        raise CorpusError(
+            f"found no document in the corpus, {rejects.count} entries cannot be stored; expected "
+            "at least one; nothing was written"
+        )
+    with _opened(path, choice, encoders) as collection:
+        stored = _ingest(collection, chain([first], documents), name, rejects, watcher)
+        collection.flush(watcher)
+        found = collection.describe()
+    segments = found["segments"]
+    return IndexReport(
+        stored,
+        rejects.count,
+        n_docs=int(str(found["n_docs"])),
+        n_segments=len(segments) if isinstance(segments, list) else 0,
+        n_bytes=int(str(found["bytes"])),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _ingest(
+    collection: Collection,
+    documents: Iterator[Document],
+    name: str | None,
+    rejects: _Rejects,
+    watcher: Watcher,
+) -> UpsertCount:
+    aside = Layout(collection.path).rejects
+    position = collection.ingest_position(name) if name is not None else 0
+    done = sum(1 for _ in islice(documents, position))
+    rejects.write(aside, first=True)
+    count = UpsertCount()
+    while batch := list(islice(documents, _TRANSACTION_DOCS)):
+        done += len(batch)
+        count += collection.store(batch, ingest=(name or _STDIN, done))
+        rejects.write(aside, first=False)
+        if watcher.stopped():
+            raise KeyboardInterrupt
+    rejects.write(aside, first=False)
+    return count
+
+
+def _opened(path: Path, choice: EncoderChoice | None, encoders: Encoders | None) -> Collection:
+    if not Layout(path).catalog.is_file():
+        wanted = choice or EncoderChoice()
+        return Collection.create(
+            path, sparse=wanted.sparse, multivector=wanted.multivector, encoders=encoders
+        )
+    collection = Collection.open(path, encoders=encoders)
+    if choice is not None:
+        _require_same(collection, choice)
+    return collection
+
+
+def _require_same(collection: Collection, choice: EncoderChoice) -> None:
+    registry, found = collection.encoders.registry, collection.encoders.specs
+    for signal, spec, load in (
+        ("sparse", choice.sparse, registry.sparse),
+        ("multivector", choice.multivector, registry.multivector),
+    ):
+        wanted = None if spec is None else load(spec).spec
+        if wanted != found.get(signal):  # type: ignore[call-overload]
+            raise InputError(
+                f"{collection.path}: its {signal} encoder is {found.get(signal)}, "  # type: ignore[call-overload]
+                f"but {wanted} was asked for; leave the option out, or index into another folder"
+            )
+
+
+def _name_of(sources: Sequence[str]) -> str | None:
+    """Files by path, size and time: a changed file is another corpus. Stdin has no name."""
+    if _STDIN in sources:
+        return None
+    found: list[tuple[str, int, int]] = []
+    for source in sources:
+        path = Path(source).resolve()
+        if path.exists():
+            status = path.stat()
+            found.append((str(path), status.st_size, status.st_mtime_ns))
+    return orjson.dumps(found).decode()
+
+

@@ -1,0 +1,298 @@
+"""How is a query answered? Stages as values, and the one function that runs them.
+
+A pipeline retrieves by one or more signals, fuses their rankings if there are several, and may
+score the fused candidates again by MaxSim. Arrays inside; documents are looked up by the caller.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexmax.encoders import Encoders, MultiVectorEncoder, SparseEncoder
+from lexmax.errors import EncoderError, PipelineError
+from lexmax.fusion import reciprocal_rank
+from lexmax.index.snapshot import Snapshot
+from lexmax.index.tokens import TokenStore
+from lexmax.types import Hits, SparseBatch, TokenBatch, best_first
+
+Signal: TypeAlias = Literal["sparse", "multivector"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieve:
+    """Find documents by one signal.
+
+    Attributes:
+        signal: the index to search.
+        depth: documents to pass on; None passes on as many as the query asks for (k).
+        candidates: documents that MaxSim looks at in a segment, at least k; None for all.
+        encoder: name of the only encoder that this stage is meant for; None for any.
+    """
+
+    signal: Signal
+    depth: int | None = None
+    candidates: int | None = None
+    encoder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fuse:
+    """Merge rankings by reciprocal rank (Cormack et al. 2009)."""
+
+    rank_constant: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Rerank:
+    """Score the best `depth` documents, at least k, again by MaxSim."""
+
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Stages in the order in which they run."""
+
+    name: str
+    retrieve: tuple[Retrieve, ...]
+    fuse: Fuse = field(default_factory=Fuse)
+    rerank: Rerank | None = None
+
+    @property
+    def signals(self) -> frozenset[Signal]:
+        """Indexes that a collection must have for this pipeline."""
+        reranked: frozenset[Signal] = frozenset({"multivector"} if self.rerank else set())
+        return reranked | {stage.signal for stage in self.retrieve}
+
+
+_CANDIDATES = 500
+
+PRESETS: Mapping[str, Pipeline] = {
+    pipeline.name: pipeline
+    for pipeline in (
+        Pipeline("sparse", (Retrieve("sparse"),)),
+        Pipeline("bm25", (Retrieve("sparse", encoder="bm25"),)),
+        Pipeline("multivector", (Retrieve("multivector", candidates=_CANDIDATES),)),
+        Pipeline("multivector-exact", (Retrieve("multivector"),)),
+        Pipeline(
+            "hybrid",
+            (
+                Retrieve("sparse", depth=200),
+                Retrieve("multivector", depth=200, candidates=_CANDIDATES),
+            ),
+            rerank=Rerank(depth=200),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionEncoders:
+    """The encoders of one collection, loaded when they are first needed.
+
+    `specs` has an entry for each signal that the collection has an index for.
+    """
+
+    registry: Encoders
+    specs: Mapping[Signal, str]
+
+    @property
+    def sparse(self) -> SparseEncoder | None:
+        """What gives term weights, if the collection has a sparse index."""
+        spec = self.specs.get("sparse")
+        return None if spec is None else self.registry.sparse(spec)
+
+    @property
+    def multivector(self) -> MultiVectorEncoder | None:
+        """What gives token vectors, if the collection has a multi-vector index."""
+        spec = self.specs.get("multivector")
+        return None if spec is None else self.registry.multivector(spec)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedQueries:
+    """The same queries as each signal sees them."""
+
+    n_queries: int
+    sparse: SparseBatch | None
+    tokens: TokenBatch | None
+
+    def is_empty(self, i: int) -> bool:
+        """Whether query `i` has neither a term nor a token."""
+        terms = 0 if self.sparse is None else len(self.sparse.row(i)[0])
+        tokens = 0 if self.tokens is None else len(self.tokens.row(i))
+        return terms + tokens == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hits of a batch of queries, what each stage had scored, and milliseconds by stage."""
+
+    queries: EncodedQueries
+    hits: Hits
+    stages: Mapping[str, Hits]
+    timings_ms: Mapping[str, float]
+
+    def scores_by_stage(self, i: int, ordinal: int) -> dict[str, float]:
+        """What each stage gave this document for query `i`; a stage that missed it is absent."""
+        found: dict[str, float] = {}
+        for name, hits in self.stages.items():
+            ordinals, scores = hits.row(i)
+            places = np.flatnonzero(ordinals == ordinal)
+            if len(places):
+                found[name] = float(scores[places[0]])
+        return found
+
+
+def named(pipeline: str | Pipeline) -> Pipeline:
+    """A preset by its name; a pipeline is returned as it is.
+
+    Raises:
+        PipelineError: if there is no preset of that name.
+    """
+    if isinstance(pipeline, Pipeline):
+        return pipeline
+    if pipeline not in PRESETS:
+        raise PipelineError(f"found no pipeline {pipeline!r}; expected one of {', '.join(PRESETS)}")
+    return PRESETS[pipeline]
+
+
+def runnable(encoders: CollectionEncoders) -> list[str]:
+    """Names of the presets that a collection with these encoders can run."""
+    return [name for name, pipeline in PRESETS.items() if _obstacle(pipeline, encoders) is None]
+
+
+def default_name(encoders: CollectionEncoders) -> str:
+    """The preset to use where the caller names none: all that the collection has."""
+    return "hybrid" if len(encoders.specs) == 2 else next(iter(encoders.specs))
+
+
+def _obstacle(pipeline: Pipeline, encoders: CollectionEncoders) -> str | None:
+    for signal in sorted(pipeline.signals):
+        if signal not in encoders.specs:
+            return f"needs a {signal} index, which this collection has not"
+    for stage in pipeline.retrieve:
+        found = encoders.specs[stage.signal].partition("?")[0]
+        if stage.encoder not in (None, found):
+            return f"is for the encoder {stage.encoder}, but this collection's is {found}"
+    return None
+
+
+def run(
+    pipeline: Pipeline,
+    snapshot: Snapshot,
+    encoders: CollectionEncoders,
+    queries: Sequence[str],
+    k: int,
+) -> Answer:
+    """Answer a batch of queries; each gets what it would get alone.
+
+    Raises:
+        PipelineError: if the collection cannot run this pipeline.
+        QueryError: if k is below 1.
+    """
+    if obstacle := _obstacle(pipeline, encoders):
+        raise PipelineError(
+            f"pipeline {pipeline.name!r} {obstacle}; choose one of {', '.join(runnable(encoders))}"
+        )
+    clock = _Clock()
+    with clock.stage("encode"):
+        encoded = _encode(pipeline, snapshot, encoders, queries)
+    stages: dict[str, Hits] = {}
+    for stage in pipeline.retrieve:
+        with clock.stage(stage.signal):
+            stages[stage.signal] = _retrieve(stage, snapshot, encoded, k)
+    hits = next(iter(stages.values()))
+    if len(pipeline.retrieve) > 1:
+        with clock.stage("fuse"):
+            hits = stages["fuse"] = _fuse(pipeline.fuse, list(stages.values()), encoded.n_queries)
+    if pipeline.rerank is not None and encoded.tokens is not None:
+        with clock.stage("rerank"):
+            hits = stages["maxsim"] = _rerank(pipeline.rerank, snapshot, encoded.tokens, hits, k)
+    return Answer(encoded, _cut(hits, k), stages, clock.timings_ms)
+
+
+def rerank_texts(
+    query: str, texts: Sequence[str], *, encoder: MultiVectorEncoder
+) -> NDArray[np.float32]:
+    """MaxSim of the query with each text, (len(texts),), in their order.
+
+    A text without tokens scores -inf; so does every text if the query has none.
+    """
+    tokens = encoder.encode_queries([query]).row(0)
+    if len(tokens) == 0:
+        return np.full(len(texts), -np.inf, dtype=np.float32)
+    return TokenStore.from_batch(encoder.encode_documents(texts)).maxsim(tokens, None)
+
+
+def _encode(
+    pipeline: Pipeline, snapshot: Snapshot, encoders: CollectionEncoders, queries: Sequence[str]
+) -> EncodedQueries:
+    sparse = tokens = None
+    if "sparse" in pipeline.signals and (by_terms := encoders.sparse) is not None:
+        _require_same("sparse", by_terms.fingerprint, snapshot)
+        sparse = by_terms.encode_queries(queries, snapshot)
+    if "multivector" in pipeline.signals and (by_tokens := encoders.multivector) is not None:
+        _require_same("multivector", by_tokens.fingerprint, snapshot)
+        tokens = by_tokens.encode_queries(queries)
+    return EncodedQueries(len(queries), sparse, tokens)
+
+
+def _require_same(signal: Signal, fingerprint: str, snapshot: Snapshot) -> None:
+    for found in snapshot.fingerprints(signal) - {fingerprint}:
+        raise EncoderError(
+            f"documents were encoded by {found}, but this installation's {signal} encoder is "
+            f"{fingerprint}; install the one that they were encoded by, or index the corpus again"
+        )
+
+
+def _retrieve(stage: Retrieve, snapshot: Snapshot, queries: EncodedQueries, k: int) -> Hits:
+    depth = k if stage.depth is None else max(stage.depth, k)
+    if stage.signal == "sparse" and queries.sparse is not None:
+        return snapshot.search_sparse(queries.sparse, depth)
+    if stage.signal == "multivector" and queries.tokens is not None:
+        return snapshot.search_multivector(queries.tokens, depth, n_candidates=stage.candidates)
+    return Hits.from_rows([], depth)
+
+
+def _fuse(fuse: Fuse, rankings: Sequence[Hits], n_queries: int) -> Hits:
+    rows = [
+        reciprocal_rank([hits.row(i)[0] for hits in rankings], rank_constant=fuse.rank_constant)
+        for i in range(n_queries)
+    ]
+    return Hits.from_rows(rows, max((len(row[0]) for row in rows), default=0))
+
+
+def _rerank(rerank: Rerank, snapshot: Snapshot, tokens: TokenBatch, hits: Hits, k: int) -> Hits:
+    """Queries without tokens keep the order that they had."""
+    rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    for i in range(len(hits)):
+        ordinals, scores = (row[: max(rerank.depth, k)] for row in hits.row(i))
+        if len(tokens.row(i)):
+            scores = snapshot.maxsim(tokens.row(i), ordinals)
+        rows.append(best_first(ordinals, scores, len(ordinals)))
+    return Hits.from_rows(rows, max((len(row[0]) for row in rows), default=0))
+
+
+def _cut(hits: Hits, k: int) -> Hits:
+    return Hits(hits.ordinals[:, :k], hits.scores[:, :k])
+
+
+class _Clock:
+    """Milliseconds by stage."""
+
+    def __init__(self) -> None:
+        self.timings_ms: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.timings_ms[f"{name}_ms"] = (time.perf_counter() - start) * 1e3
+
+

@@ -1,0 +1,84 @@
+"""How does a result look on the screen, and as JSON?"""
+
+from pathlib import Path
+from textwrap import shorten
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lexmax.collection import SearchResult
+from lexmax.index.verification import VerifyReport
+from lexmax.indexing import IndexReport
+from lexmax.types import Json
+
+_SNIPPET_CHARS = 160
+
+
+def result_json(result: SearchResult) -> dict[str, Json]:
+    """The result as HTTP clients get it too."""
+    return {
+        "query": result.query,
+        "pipeline": result.pipeline,
+        "generation": result.generation,
+        "timings_ms": dict(result.timings_ms),
+        "hits": [
+            {
+                "rank": hit.rank,
+                "doc_id": hit.doc_id,
+                "score": hit.score,
+                "title": hit.title,
+                "text": hit.text,
+                "metadata": hit.metadata,
+                "scores": dict(hit.scores),
+            }
+            for hit in result.hits
+        ],
+    }
+
+
+def print_result(result: SearchResult, console: Console) -> None:
+    """A row a document: rank, score, id, and how its text begins."""
+    if not result.hits:
+        console.print("no document matches")
+        return
+    table = Table(box=None, padding=(0, 1))
+    for name in ("rank", "score"):
+        table.add_column(name, justify="right")
+    table.add_column("doc_id", style="bold", overflow="fold")
+    table.add_column("document", overflow="fold")
+    for hit in result.hits:
+        shown = Text(hit.title, style="cyan")
+        shown.append(" " * bool(hit.title))
+        shown.append(shorten(hit.text, _SNIPPET_CHARS, placeholder=" …"), style="default")
+        table.add_row(str(hit.rank), f"{hit.score:.4f}", Text(hit.doc_id), shown)
+    console.print(table)
+    spent = ", ".join(f"{name} {ms:.1f}" for name, ms in result.timings_ms.items())
+    console.print(Text(f"{result.pipeline}: {spent}", style="dim"))
+
+
+def print_index_report(report: IndexReport, path: Path, console: Console) -> None:
+    """What was stored, what was left out, and how large the collection is."""
+    stored = report.stored
+    counts = f"{stored.added:,} documents added, {stored.replaced:,} replaced (the last wins)"
+    console.print(f"{counts}, {stored.unchanged:,} unchanged", highlight=False)
+    if report.rejected:
+        aside = path / "rejects.jsonl"
+        console.print(f"{report.rejected:,} entries rejected, see {aside}", highlight=False)
+    console.print(
+        f"{path}: {report.n_docs:,} documents in {report.n_segments:,} segments, "
+        f"{report.n_bytes / 1e6:,.1f} MB, {report.seconds:,.1f} s",
+        highlight=False,
+    )
+
+
+def print_verify_report(report: VerifyReport, path: Path, console: Console) -> None:
+    """Every problem, then one line of counts."""
+    for problem in report.problems:
+        console.print(Text(problem, style="red"))
+    verdict = f"{len(report.problems)} problems" if report.problems else "no problem"
+    console.print(
+        f"{path}: {verdict}; {report.n_docs:,} documents ({report.n_pending:,} pending), "
+        f"{report.n_files:,} files, {report.n_bytes / 1e6:,.1f} MB read",
+        highlight=False,
+    )

@@ -1,0 +1,127 @@
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexmax.errors import CorruptionError, DocumentError, IndexFormatError
+from lexmax.index.catalog import Catalog, SegmentRow, UpsertCount
+from lexmax.types import Document
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return Catalog.create(tmp_path / "catalog.sqlite", {"encoders": {"sparse": "bm25"}})
+
+
+def test_the_last_version_of_a_document_wins_and_is_counted(catalog: Catalog) -> None:
+    count = catalog.upsert([Document("a", "one"), Document("b", "two"), Document("a", "three")])
+
+    assert count == UpsertCount(added=2, replaced=1)
+    assert catalog.get("a") == Document("a", "three")
+    assert catalog.living_serials(0).tolist() == [2, 3]
+    assert catalog.deleted_serials().tolist() == [1]
+
+
+def test_a_document_that_is_stored_as_it_is_stays_untouched(catalog: Catalog) -> None:
+    document = Document("a/🙂", "text", "title", {"year": 1999, "tags": ["x"]})
+    catalog.upsert([document])
+
+    assert catalog.upsert([document]) == UpsertCount(unchanged=1)
+    assert catalog.documents([1]) == [document]
+    assert catalog.living_serials(0).tolist() == [1]
+
+
+def test_a_batch_with_a_bad_document_changes_nothing(catalog: Catalog) -> None:
+    before = catalog.generation()
+
+    with pytest.raises(DocumentError, match="metadata"):
+        catalog.upsert([Document("a", "one"), Document("b", "two", metadata={"n": 2**70})])
+
+    assert catalog.n_living() == 0
+    assert catalog.generation() == before
+
+
+def test_deleting_counts_only_what_existed(catalog: Catalog) -> None:
+    catalog.upsert([Document("a", "one"), Document("b", "two")])
+
+    assert catalog.delete(["b", "c", "b"]) == 1
+    assert catalog.get("b") is None
+    assert catalog.n_living() == 1
+
+
+def test_an_ingest_hides_its_documents_but_not_those_before_it(catalog: Catalog) -> None:
+    catalog.upsert([Document("a", "one")])
+    catalog.upsert([Document("b", "two"), Document("c", "three")], ingest=("files", 2))
+    catalog.upsert([Document("d", "four")], ingest=("files", 3))
+
+    assert catalog.ingest_position("files") == 3
+    assert catalog.searchable_pending().tolist() == [1]
+
+    catalog.end_ingests()
+    assert catalog.ingest_position("files") == 0
+    assert catalog.searchable_pending().tolist() == [1, 2, 3, 4]
+
+
+def test_another_ingest_forgets_the_one_that_was_given_up(catalog: Catalog) -> None:
+    catalog.upsert([Document("a", "one")], ingest=("old files", 1))
+    catalog.upsert([Document("b", "two")], ingest=("new files", 1))
+
+    assert catalog.ingest_position("old files") == 0
+    assert catalog.searchable_pending().tolist() == [1]
+
+
+def test_publishing_ends_the_build_and_covers_the_serials(catalog: Catalog) -> None:
+    catalog.upsert([Document("a", "one"), Document("b", "two")])
+    row = SegmentRow("1-2", 1, 2, 2, "abc")
+    catalog.remember_build("1-2", {"done": 1})
+    assert catalog.builds() == {"1-2": {"done": 1}}
+
+    catalog.publish(row)
+
+    assert catalog.builds() == {}
+    assert catalog.segments() == [row]
+    assert catalog.last_published() == 2
+    assert len(catalog.searchable_pending()) == 0
+
+
+def test_every_write_is_a_new_generation(catalog: Catalog) -> None:
+    catalog.upsert([Document("a", "one")])
+    after_add = catalog.generation()
+    catalog.delete(["a"])
+
+    assert 0 < after_add < catalog.generation()
+
+
+def test_documents_come_in_the_order_asked_for(catalog: Catalog) -> None:
+    catalog.upsert([Document(name, name) for name in "abc"])
+
+    assert catalog.doc_ids(np.array([3, 1])) == ["c", "a"]
+    with pytest.raises(CorruptionError, match="holds no document 9"):
+        catalog.documents([9])
+
+
+def test_another_format_version_is_refused_by_both_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    Catalog.create(path, {}).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 7")
+    connection.commit()
+    connection.close()
+
+    with pytest.raises(IndexFormatError, match="found format version 7, this build reads 1 to 1"):
+        Catalog.open(path)
+
+
+def test_what_is_no_catalog_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other.sqlite"
+    connection = sqlite3.connect(other)
+    connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    text = tmp_path / "text.sqlite"
+    text.write_bytes(b"this is a text and no database at all " * 40)
+
+    with pytest.raises(CorruptionError, match="another program"):
+        Catalog.open(other)
+    with pytest.raises(CorruptionError, match="damaged"):
+        Catalog.open(text)
