@@ -1,1 +1,7 @@
 """How does text become numbers?"""
+
+from lexmax.encoders.bm25 import Bm25
+from lexmax.encoders.contract import MultiVectorEncoder, SparseEncoder
+from lexmax.encoders.loading import Encoders
+
+__all__ = ["Bm25", "Encoders", "MultiVectorEncoder", "SparseEncoder"]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 from urllib.parse import quote
 
@@ -149,12 +150,12 @@ def evaluate_pipelines(
         collection.search_batch([next(iter(dataset.queries.values()))], k, pipeline=name)
     outcomes: dict[str, Outcome] = {}
     for name in names:
-        run, ms = _answers(
+        run, total_ms, stage_ms = _answers(
             collection, dataset, pipeline=name, k=k, batch_size=batch_size, progress=progress
         )
         if runs_dir is not None:
             write_run(Path(runs_dir) / f"{_slug(dataset, name)}.trec", run)
-        outcomes[name] = _outcome(evaluator, run, n_queries=len(dataset.queries), ms=ms)
+        outcomes[name] = _outcome(evaluator, run, total_ms=total_ms, stage_ms=stage_ms)
     about: dict[str, Json] = {"dataset": dataset.name, "split": dataset.split, "k": k}
     warnings = (*dataset.warnings, *_cut_short(evaluator, k))
     return Evaluation(outcomes, evaluator.names, len(dataset.queries), about, warnings)
@@ -183,16 +184,17 @@ def evaluate_run(
             f"{run_path}: none of its {n_unjudged:,} queries is among the {n_queries:,} that "
             f"{qrels_path} judges; expected the same query_ids; check that they belong together"
         )
-    outcome = _outcome(evaluator, run, n_queries=n_queries, ms={})
+    outcome = _outcome(evaluator, run)
     about: dict[str, Json] = {
         "run": str(run_path),
         "qrels": str(qrels_path),
         "measures": dict(outcome.measures),
     }
-    unjudged = (f"{n_unjudged:,} queries of the run are not judged and are left out",)
-    return Evaluation(
-        {run.name: outcome}, evaluator.names, n_queries, about, unjudged if n_unjudged else ()
-    )
+    warnings: tuple[str, ...] = ()
+    if n_unjudged:
+        n_run = len(run.doc_ids)
+        warnings = (f"{n_unjudged:,} of {n_run:,} queries of the run have no judgement: left out",)
+    return Evaluation({run.name: outcome}, evaluator.names, n_queries, about, warnings)
 
 
 def _check_request(pipelines: Sequence[str], k: int, batch_size: int) -> None:
@@ -227,29 +229,36 @@ def _answers(
     k: int,
     batch_size: int,
     progress: Callable[[str, int, int], None],
-) -> tuple[Run, dict[str, float]]:
-    """What a pipeline returns to every query, and milliseconds by stage, the whole under ""."""
+) -> tuple[Run, float, dict[str, float]]:
+    """What a pipeline returns to every query; milliseconds of all searches, and by stage."""
     query_ids, texts = list(dataset.queries), list(dataset.queries.values())
     doc_ids: dict[str, Sequence[str]] = {}
     scores: dict[str, NDArray[np.float32]] = {}
-    ms = {"": 0.0}
+    total_ms, by_stage = 0.0, dict[str, float]()
     for start, stop in ranges(len(texts), batch_size):
         began = time.perf_counter()
         ranked = collection.search_batch(texts[start:stop], k, pipeline=pipeline)
-        ms[""] += (time.perf_counter() - began) * 1000
+        total_ms += (time.perf_counter() - began) * 1000
         for stage, stage_ms in ranked.timings_ms.items():
-            ms[stage] = ms.get(stage, 0.0) + stage_ms
+            by_stage[stage] = by_stage.get(stage, 0.0) + stage_ms
         doc_ids |= zip(query_ids[start:stop], ranked.doc_ids, strict=True)
         scores |= zip(query_ids[start:stop], ranked.scores, strict=True)
         progress(pipeline, stop, len(texts))
-    return Run(quote(pipeline, safe=""), doc_ids, scores), ms
+    return Run(quote(pipeline, safe=""), doc_ids, scores), total_ms, by_stage
 
 
-def _outcome(evaluator: Evaluator, run: Run, *, n_queries: int, ms: Mapping[str, float]) -> Outcome:
+def _outcome(
+    evaluator: Evaluator,
+    run: Run,
+    *,
+    total_ms: float | None = None,
+    stage_ms: Mapping[str, float] = MappingProxyType({}),
+) -> Outcome:
     measured = evaluator.evaluate(run.doc_ids)
+    n_queries = len(evaluator.query_ids)
     n_missing = sum(not run.doc_ids.get(query_id) for query_id in evaluator.query_ids)
-    each = {stage: total / n_queries for stage, total in ms.items()}
-    query_ms = each.pop("", None)
+    query_ms = None if total_ms is None else total_ms / n_queries
+    each = {stage: ms / n_queries for stage, ms in stage_ms.items()}
     return Outcome(measured.overall, measured.by_query, n_missing, query_ms, each)
 
 

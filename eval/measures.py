@@ -111,7 +111,7 @@ def _parsed(name: str) -> Any:
 
 def _no_measure(name: str, reason: str) -> EvaluationError:
     return EvaluationError(
-        f"no measure {name!r} ({reason}); expected a name of ir-measures, such as "
+        f"no measure {name[:60]!r} ({reason}); expected a name of ir-measures, such as "
         f"{', '.join(DEFAULT_MEASURES)}, P@5, Success@5 or nDCG(judged_only=True)@10; "
         "capital letters count"
     )

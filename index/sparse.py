@@ -109,18 +109,24 @@ class SparseIndex:
 
     @staticmethod
     def build(documents: SparseBatch, *, window_docs: int = MAX_WINDOW_DOCS) -> "SparseIndex":
-        """An index in memory; time and space are linear in the number of weights.
+        """An index in memory; time is n log n_terms, space linear, in n weights.
 
         Raises:
             ShapeError: if `window_docs`, the documents in a window, is not 1 to 65,536.
         """
         if not 1 <= window_docs <= MAX_WINDOW_DOCS:
             raise ShapeError(f"window_docs is {window_docs}; expected 1 to {MAX_WINDOW_DOCS}")
-        terms, local = _numbered(documents.term_ids)
-        steps = _steps(local, documents.weights, len(terms))
+        # Plain arrays, whether the batch lies in memory or in a mapped file.
+        indptr, term_ids, weights = (
+            np.ascontiguousarray(array)
+            for array in (documents.indptr, documents.term_ids, documents.weights)
+        )
+        terms = np.unique(term_ids)
+        local = np.searchsorted(terms, term_ids).astype(np.uint32)
+        steps = _steps(local, weights, len(terms))
         windows = [*range(0, len(documents), window_docs), len(documents)]
         window_ptr, list_terms, list_ptr, offsets, impacts = _postings(
-            documents.indptr, local, _impacts(local, documents.weights, steps), windows, len(terms)
+            indptr, local, _impacts(local, weights, steps), windows, len(terms)
         )
         return SparseIndex(
             terms=terms,
@@ -132,9 +138,9 @@ class SparseIndex:
             list_ptr=list_ptr,
             offsets=offsets,
             impacts=impacts,
-            forward_indptr=np.ascontiguousarray(documents.indptr),
+            forward_indptr=indptr,
             forward_terms=local,
-            forward_weights=np.ascontiguousarray(documents.weights),
+            forward_weights=weights,
         )
 
     def save(self, directory: Path) -> None:
@@ -262,14 +268,6 @@ def _check_ends(name: str, offsets: NDArray[np.int64], total: int) -> None:
         raise ShapeError(
             f"{_FILES[name][0]} runs from {offsets[0]} to {offsets[-1]}; expected 0 to {total}"
         )
-
-
-def _numbered(
-    term_ids: NDArray[np.uint32],
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Unique ids, ascending, and each id's place among them."""
-    terms = np.unique(np.asarray(term_ids))
-    return terms, np.searchsorted(terms, term_ids).astype(np.uint32)
 
 
 def _steps(

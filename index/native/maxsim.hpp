@@ -15,7 +15,7 @@
 namespace lexmax {
 
 /// Token vectors of all documents, one after another: document i has rows offsets[i] to
-/// offsets[i + 1]. `scales` is null for a codec that has none.
+/// offsets[i + 1]. A codec without scales leaves them null.
 template <class Code>
 struct TokenView {
   const Code* codes;
@@ -26,15 +26,24 @@ struct TokenView {
   std::size_t dim;
 };
 
+/// A few tokens of one document. `ahead` is where the next ones to come will lie: bring them from
+/// memory while these are multiplied.
+template <class Code>
+struct TokenTile {
+  const Code* codes;
+  const float* scales;
+  int n;
+  const Code* ahead;
+};
+
 /// Knows one query. `raise_best` lifts best[q] to the greatest similarity of query token q with the
-/// `n <= kTile` tokens at `codes`; `best` has room for `n_lanes()` values, of which those past the
-/// query's tokens mean nothing.
+/// tile's tokens, of which there are 1 to kTile; `best` has room for `n_lanes()` values, of which
+/// those past the query's tokens mean nothing.
 template <class Scorer>
-concept TileScorer = requires(Scorer scorer, const typename Scorer::Code* codes,
-                              const float* scales, int n, float* best) {
+concept TileScorer = requires(Scorer scorer, TokenTile<typename Scorer::Code> tile, float* best) {
   { Scorer::kTile } -> std::convertible_to<int>;
   { scorer.n_lanes() } -> std::same_as<std::size_t>;
-  { scorer.raise_best(codes, scales, n, best) } -> std::same_as<void>;
+  { scorer.raise_best(tile, best) } -> std::same_as<void>;
 };
 
 struct DocumentRange {
@@ -56,14 +65,6 @@ DocumentRange document_range(const TokenView<Code>& store, std::int64_t ordinal)
   return range;
 }
 
-template <class Code>
-void prefetch(const TokenView<Code>& store, std::int64_t token, std::int64_t end, int n) {
-  const auto* from = reinterpret_cast<const char*>(store.codes + token * store.dim);
-  const auto* to = reinterpret_cast<const char*>(
-      store.codes + std::min<std::int64_t>(token + n, end) * store.dim);
-  for (; from < to; from += 64) __builtin_prefetch(from, 0, 2);
-}
-
 /// Scores of the documents `ordinals`, -inf for one without tokens. `weights[q]` multiplies the
 /// best similarity of query token q; the sum is kept in double, in the query's order.
 template <TileScorer Scorer>
@@ -74,16 +75,13 @@ void maxsim(Scorer& scorer, const std::vector<float>& weights,
   std::vector<float> best(scorer.n_lanes());
   for (std::size_t i = 0; i < n; ++i) {
     const DocumentRange document = document_range(store, ordinals[i]);
-    // The next document comes from memory while this one is multiplied.
-    DocumentRange next{0, 0};
-    if (i + 1 < n) next = document_range(store, ordinals[i + 1]);
+    const DocumentRange next = i + 1 < n ? document_range(store, ordinals[i + 1]) : document;
     std::fill(best.begin(), best.end(), kNone);
     for (std::int64_t token = document.begin; token < document.end; token += Scorer::kTile) {
-      const std::int64_t ahead = next.begin + (token - document.begin);
-      if (ahead < next.end) prefetch(store, ahead, next.end, Scorer::kTile);
+      const std::int64_t ahead = std::min(next.begin + (token - document.begin), next.end);
       const auto count = std::min<std::int64_t>(Scorer::kTile, document.end - token);
-      scorer.raise_best(store.codes + token * store.dim,
-                        store.scales ? store.scales + token : nullptr, static_cast<int>(count),
+      scorer.raise_best({store.codes + token * store.dim, store.scales ? store.scales + token : nullptr,
+                         static_cast<int>(count), store.codes + ahead * store.dim},
                         best.data());
     }
     double sum = 0.0;

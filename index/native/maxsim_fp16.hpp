@@ -1,11 +1,13 @@
 // MaxSim over half-precision token vectors: the reference tier, decoded to float32 tile by tile.
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "cpu_path.hpp"
+#include "maxsim.hpp"
 #include "project.hpp"
 
 namespace lexmax {
@@ -37,9 +39,9 @@ class Fp16Scorer {
 
   std::size_t n_lanes() const { return lanes_; }
 
-  void raise_best(const std::uint16_t* codes, const float*, int n, float* best) {
-    const std::size_t rows = static_cast<std::size_t>(n);
-    for (std::size_t i = 0; i < rows * dim_; ++i) tokens_[i] = half_to_float(codes[i]);
+  void raise_best(const TokenTile<Code>& tile, float* best) {
+    const auto rows = static_cast<std::size_t>(tile.n);
+    for (std::size_t i = 0; i < rows * dim_; ++i) tokens_[i] = half_to_float(tile.codes[i]);
     project({tokens_.data(), rows, dim_, query_.data(), lanes_, products_.data()}, path_);
     for (std::size_t t = 0; t < rows; ++t)
       for (std::size_t q = 0; q < lanes_; ++q)

@@ -1,11 +1,13 @@
 // int8 MaxSim with AVX-512 VNNI: 12 document tokens by 32 query tokens at a time, in registers.
 #pragma once
 #include "cpu_path.hpp"
+#include "maxsim.hpp"
 #if LEXMAX_X86
 #include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -29,15 +31,18 @@ class Int8Avx512Scorer {
 
   std::size_t n_lanes() const { return vectors_ * kLanes; }
 
-  LEXMAX_TARGET_AVX512 void raise_best(const std::int8_t* codes, const float* scales, int n,
-                                       float* best) {
-    stage(codes, n);
+  LEXMAX_TARGET_AVX512 void raise_best(const TokenTile<Code>& tile, float* best) {
+    stage(tile.codes, tile.n);
     std::size_t vector = 0;
-    for (; vector + 2 <= vectors_; vector += 2) kTiles2[n](*this, vector, scales, best);
-    if (vector < vectors_) kTiles1[n](*this, vector, scales, best);
+    for (; vector + 2 <= vectors_; vector += 2) kTiles2[tile.n](*this, vector, tile, best);
+    if (vector < vectors_) kTiles1[tile.n](*this, vector, tile, best);
   }
 
  private:
+  // GCC 12 warns of uninitialised values inside its own _mm512_max_ps and _mm512_cvtepi32_ps.
+  using Floats [[gnu::vector_size(64)]] = float;
+  using Integers [[gnu::vector_size(64)]] = std::int32_t;
+
   static constexpr std::size_t kLanes = 16;  // query tokens in a register
   static constexpr std::size_t kGroup = 4;   // coordinates that one vpdpbusd multiplies
 
@@ -73,7 +78,7 @@ class Int8Avx512Scorer {
   template <int kTokens, int kVectors>
   __attribute__((noinline)) LEXMAX_TARGET_AVX512 static void tile(const Int8Avx512Scorer& self,
                                                                   std::size_t vector,
-                                                                  const float* scales,
+                                                                  const TokenTile<Code>& all,
                                                                   float* best) {
     __m512i sum[kTokens][kVectors];
 #pragma GCC unroll 2
@@ -87,13 +92,15 @@ class Int8Avx512Scorer {
     const std::size_t stride = self.stride_;
     const std::size_t next_vector = self.groups_ * 64;
     for (std::size_t g = 0; g < self.groups_; ++g, query += 64, tokens += kGroup) {
+      // One at a time: a burst would fill the load buffers and stop the multiplications.
+      _mm_prefetch(reinterpret_cast<const char*>(all.ahead) + g * kGroup * kTokens, _MM_HINT_T1);
       __m512i q[kVectors];
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) q[v] = _mm512_loadu_si512(query + v * next_vector);
 #pragma GCC unroll 12
       for (int t = 0; t < kTokens; ++t) {
         std::int32_t four;
-        __builtin_memcpy(&four, tokens + t * stride, sizeof four);
+        std::memcpy(&four, tokens + t * stride, sizeof four);
         const __m512i token = _mm512_set1_epi32(four);
 #pragma GCC unroll 2
         for (int v = 0; v < kVectors; ++v)
@@ -103,16 +110,19 @@ class Int8Avx512Scorer {
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) {
       float* place = best + (vector + v) * kLanes;
-      __m512 top = _mm512_loadu_ps(place);
+      Floats top;
+      std::memcpy(&top, place, sizeof top);
 #pragma GCC unroll 12
-      for (int t = 0; t < kTokens; ++t)
-        top = _mm512_max_ps(
-            _mm512_mul_ps(_mm512_cvtepi32_ps(sum[t][v]), _mm512_set1_ps(scales[t])), top);
-      _mm512_storeu_ps(place, top);
+      for (int t = 0; t < kTokens; ++t) {
+        const auto dots = reinterpret_cast<Integers>(sum[t][v]);
+        const Floats similarity = __builtin_convertvector(dots, Floats) * all.scales[t];
+        top = similarity > top ? similarity : top;
+      }
+      std::memcpy(place, &top, sizeof top);
     }
   }
 
-  using Tile = void (*)(const Int8Avx512Scorer&, std::size_t, const float*, float*);
+  using Tile = void (*)(const Int8Avx512Scorer&, std::size_t, const TokenTile<Code>&, float*);
   struct Tiles {
     Tile by_tokens[kTile + 1];
     Tile operator[](int n) const { return by_tokens[n]; }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cpu_path.hpp"
+#include "maxsim.hpp"
 
 namespace lexmax {
 
@@ -27,19 +28,17 @@ class Int8PortableScorer {
 
   std::size_t n_lanes() const { return n_queries_; }
 
-  void raise_best(const std::int8_t* codes, const float* scales, int n, float* best) {
-    raise(codes, scales, n, best);
-  }
+  void raise_best(const TokenTile<Code>& tile, float* best) { raise(tile, best); }
 
  protected:
-  LEXMAX_INLINE void raise(const std::int8_t* codes, const float* scales, int n, float* best) {
-    for (int t = 0; t < n; ++t)
-      std::copy_n(codes + t * dim_, dim_, staged_.data() + t * stride_);
+  LEXMAX_INLINE void raise(const TokenTile<Code>& tile, float* best) {
+    for (int t = 0; t < tile.n; ++t)
+      std::copy_n(tile.codes + t * dim_, dim_, staged_.data() + t * stride_);
     for (std::size_t q = 0; q < n_queries_; ++q) {
       std::int32_t dots[kTile];
       multiply(query_.data() + q * stride_, dots);
-      for (int t = 0; t < n; ++t)
-        best[q] = std::max(best[q], static_cast<float>(dots[t]) * scales[t]);
+      for (int t = 0; t < tile.n; ++t)
+        best[q] = std::max(best[q], static_cast<float>(dots[t]) * tile.scales[t]);
     }
   }
 
@@ -70,9 +69,8 @@ class Int8PortableScorer {
 class Int8Avx2Scorer : public Int8PortableScorer {
  public:
   using Int8PortableScorer::Int8PortableScorer;
-  LEXMAX_TARGET_AVX2 void raise_best(const std::int8_t* codes, const float* scales, int n,
-                                     float* best) {
-    raise(codes, scales, n, best);
+  LEXMAX_TARGET_AVX2 void raise_best(const TokenTile<Code>& tile, float* best) {
+    raise(tile, best);
   }
 };
 #endif

@@ -64,7 +64,6 @@ class IntegerQuery {
   /// The threshold for a float32 score: a document whose accumulator is below it scores strictly less, even after
   /// its score is rounded to float32, so it can neither enter the top k nor tie with the k-th.
   std::uint32_t least_accumulator(float score) const {
-    if (!(score > 0)) return 1;
     const double below = std::nextafter(score, 0.0f);
     const double bound = std::floor(below * scale_ * (1 - 2 * kSlack) - under_);
     return static_cast<std::uint32_t>(std::clamp(bound, 1.0, kLargest));

@@ -3,6 +3,7 @@
 import errno
 import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,9 @@ def test_zstd_frames_may_follow_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".zst", zstandard.compress)])
-def test_a_cut_file_is_refused_not_read_in_part(tmp_path: Path, ending: str, pack: object) -> None:
-    assert callable(pack)
+def test_a_cut_file_is_refused_not_read_in_part(
+    tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
+) -> None:
     path = tmp_path / f"a{ending}"
     path.write_bytes(pack(os.urandom(100_000).hex().encode())[:-20])
     with pytest.raises(EvaluationError, match="cannot be read"):

@@ -107,7 +107,7 @@ def test_scores_that_cannot_be_ordered_are_refused() -> None:
     for bad in (f32(np.nan), f32(np.inf), f32(1, -np.inf)):
         with pytest.raises(EvaluationError, match="NaN or infinity"):
             descending(bad)
-    lowest = np.finfo(np.float32).min
+    lowest = float(np.finfo(np.float32).min)
     with pytest.raises(EvaluationError, match="cannot be told apart"):
         descending(f32(lowest, lowest))
 

@@ -40,7 +40,7 @@ def test_one_line_a_request(client: TestClient, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("sent", ["", "a b", "é", "a" * 65, 'a"b'])
 def test_an_odd_request_id_is_replaced(client: TestClient, sent: str) -> None:
-    reply = client.get("/health", headers={"x-request-id": sent.encode()})
+    reply = client.get("/health", headers=[("x-request-id", sent.encode())])
     assert len(reply.headers["x-request-id"]) == 32
 
 

@@ -86,6 +86,31 @@ def test_nothing_to_search(search: Search) -> None:
     assert search(DOCUMENTS, SparseBatch.from_rows([]), 3).ordinals.shape == (0, 3)
 
 
+def test_rare_terms_leave_nothing_behind() -> None:
+    rows = [{9: 1.0} for _ in range(100)]
+    rows[3], rows[45] = {1: 1.0, 2: 1.0}, {2: 0.5}
+    index = SparseIndex.build(SparseBatch.from_rows(rows), window_docs=40)
+    hits = index.search(SparseBatch.from_rows([{1: 1.0, 2: 1.0}, {2: 1.0}, {1: 3.0}]), 3)
+    assert hits.ordinals.tolist() == [[3, 45, -1], [3, 45, -1], [3, -1, -1]]
+    assert hits.scores.tolist()[0][:2] == [2.0, 0.5]
+
+
+def test_a_query_of_200000_terms_does_not_overflow() -> None:
+    n = 200_000
+    term_ids = np.arange(n, dtype=np.uint32)
+    documents = SparseBatch(
+        np.array([0, n, n + n // 2]),
+        np.concatenate([term_ids, term_ids[: n // 2]]),
+        np.ones(n + n // 2, dtype=np.float32),
+    )
+    weights = (1 + (term_ids % 7) / 7).astype(np.float32)
+    hits = SparseIndex.build(documents).search(
+        SparseBatch(np.array([0, n]), term_ids, weights), k=1
+    )
+    assert hits.ordinals.tolist() == [[0]]
+    assert hits.scores[0, 0] == np.float32(np.cumsum(weights, dtype=np.float64)[-1])
+
+
 def test_arrays_by_hand() -> None:
     index = SparseIndex.build(
         SparseBatch.from_rows([{8: 255.0}, {8: 1.0, 9: 0.001}, {9: 510.0}]), window_docs=2
