@@ -140,5 +140,7 @@ def _stemmer(algorithm: str | None) -> Any:
         ) from error
     known = sorted(snowball.algorithms())
     if algorithm not in known:
-        raise EncoderError(f"stemmer {algorithm!r} is not known; expected one of {', '.join(known)}")
+        raise EncoderError(
+            f"stemmer {algorithm!r} is not known; expected one of {', '.join(known)}"
+        )
     return snowball.Stemmer(algorithm)

@@ -6,6 +6,7 @@ they order equal scores differently: trec_eval by doc_id descending, the MS MARC
 """
 
 import importlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,12 +40,17 @@ class Evaluator:
     """Measures runs against one set of qrels, which is prepared once.
 
     Raises:
-        EvaluationError: if a name is no measure, or none that can be computed here.
+        EvaluationError: if no measure is named, or one is unknown or cannot be computed here.
     """
 
     def __init__(self, qrels: Qrels, measures: Sequence[str] = DEFAULT_MEASURES) -> None:
-        # trec_eval has meanings of its own for grades below zero; all say "not relevant".
-        judged = {q: {d: max(0, r) for d, r in docs.items()} for q, docs in qrels.items()}
+        if not measures:
+            raise EvaluationError(
+                "no measure is named; expected one or more names of ir-measures; "
+                f"leave them out for {', '.join(DEFAULT_MEASURES)}"
+            )
+        # Providers tell qrels from other forms by their being dicts.
+        judged = {query_id: dict(grades) for query_id, grades in qrels.items()}
         self._query_ids = tuple(judged)
         self._measures = {name: _parsed(name) for name in measures}
         self._evaluators = [
@@ -117,25 +123,18 @@ def _no_measure(name: str, reason: str) -> EvaluationError:
     )
 
 
-def _by_depth(measures: Iterable[Any]) -> list[tuple[int | None, list[Any]]]:
-    """(depth that rankings are cut to, measures), shallow ones apart; None where they are not."""
+def _by_depth(measures: Iterable[Any]) -> list[tuple[int, list[Any]]]:
+    """(depth that rankings are cut to, measures), shallow ones apart from deep ones."""
     depths = {measure: _depth(measure) for measure in measures}
-    shallow = [m for m, depth in depths.items() if depth is not None and depth <= _SHALLOW]
-    deep = [m for m in depths if m not in shallow]
-    deepest = None if any(depths[m] is None for m in deep) else MAX_CUTOFF
-    groups = [(_SHALLOW, shallow), (deepest, deep)]
-    return [
-        (depth and max(depths[m] or depth for m in chosen), chosen)
-        for depth, chosen in groups
-        if chosen
-    ]
+    shallow = [m for m, depth in depths.items() if depth <= _SHALLOW]
+    deep = [m for m, depth in depths.items() if depth > _SHALLOW]
+    return [(max(depths[m] for m in chosen), chosen) for chosen in (shallow, deep) if chosen]
 
 
-def _depth(measure: Any) -> int | None:
+def _depth(measure: Any) -> int:
     if measure.NAME not in _CUT_SAFELY or measure.params.get("judged_only"):
-        return None
-    depth: int | None = measure.params.get("cutoff")
-    return depth
+        return sys.maxsize
+    return int(measure.params.get("cutoff", sys.maxsize))
 
 
 def _built(measures: Sequence[Any], qrels: Qrels) -> Any:
@@ -145,9 +144,7 @@ def _built(measures: Sequence[Any], qrels: Qrels) -> Any:
         raise _not_computed(measures, error) from error
 
 
-def _scored(
-    rankings: Mapping[str, Sequence[str]], depth: int | None
-) -> dict[str, dict[str, float]]:
+def _scored(rankings: Mapping[str, Sequence[str]], depth: int) -> dict[str, dict[str, float]]:
     """Scores that only say the rank; whole numbers, exact as 32-bit floats too."""
     longest = max(map(len, rankings.values()), default=0)
     scores = [float(score) for score in range(longest, 0, -1)]

@@ -11,7 +11,10 @@ from lexmax.errors import EvaluationError
 from lexmax.eval.files import bad_line, check_ids, decoded, numbered_lines, replace_file
 
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
-"""query_id -> doc_id -> relevance: graded, 0 or less where judged not relevant."""
+"""query_id -> doc_id -> relevance: graded, 0 where not relevant.
+
+Below 0 is not relevant either, and trec_eval takes it for not judged (`judged_only`, Bpref).
+"""
 
 # trec_eval counts grades in an array as long as the highest.
 MAX_RELEVANCE = 10_000

@@ -109,7 +109,7 @@ class SparseIndex:
 
     @staticmethod
     def build(documents: SparseBatch, *, window_docs: int = MAX_WINDOW_DOCS) -> "SparseIndex":
-        """An index in memory; time is n log n_terms, space linear, in n weights.
+        """An index in memory; time is n log n and space linear in the n weights.
 
         Raises:
             ShapeError: if `window_docs`, the documents in a window, is not 1 to 65,536.
@@ -117,10 +117,9 @@ class SparseIndex:
         if not 1 <= window_docs <= MAX_WINDOW_DOCS:
             raise ShapeError(f"window_docs is {window_docs}; expected 1 to {MAX_WINDOW_DOCS}")
         # Plain arrays, whether the batch lies in memory or in a mapped file.
-        indptr, term_ids, weights = (
-            np.ascontiguousarray(array)
-            for array in (documents.indptr, documents.term_ids, documents.weights)
-        )
+        indptr = np.ascontiguousarray(documents.indptr)
+        term_ids = np.ascontiguousarray(documents.term_ids)
+        weights = np.ascontiguousarray(documents.weights)
         terms = np.unique(term_ids)
         local = np.searchsorted(terms, term_ids).astype(np.uint32)
         steps = _steps(local, weights, len(terms))

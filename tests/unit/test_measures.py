@@ -99,6 +99,9 @@ def test_grades_below_zero_are_not_relevant() -> None:
     figures = Evaluator(below, names).evaluate(rankings).overall
     assert figures == Evaluator(zero, names).evaluate(rankings).overall
     assert figures["RR@10"] == 0.5
+    # trec_eval's reading: they are not judged either, so without them d2 comes first.
+    judged_only = Evaluator(below, ["AP(judged_only=True)"]).evaluate(rankings)
+    assert judged_only.overall == {"AP(judged_only=True)": 1.0}
 
 
 def test_counts_are_summed() -> None:
@@ -123,6 +126,11 @@ NO_MEASURES = [
 def test_what_is_no_measure_is_refused(name: str) -> None:
     with pytest.raises(EvaluationError, match=r"no measure .* such as nDCG@10, RR@10"):
         Evaluator(QRELS, [name])
+
+
+def test_no_measure_at_all_is_refused() -> None:
+    with pytest.raises(EvaluationError, match="no measure is named"):
+        Evaluator(QRELS, [])
 
 
 def test_measure_that_nothing_here_computes_is_refused() -> None:

@@ -210,10 +210,17 @@ def test_more_query_terms_than_multipliers_are_refused(monkeypatch: pytest.Monke
 def test_the_native_limit_of_query_terms_is_the_same() -> None:
     index = SparseIndex.build(DOCUMENTS)
     unused = {"terms", "doc_freqs_of_terms", "source"}
-    segment = [getattr(index, f.name) for f in fields(index) if f.name not in unused]
-    hits = np.full((1, 1), -1, np.int64), np.zeros((1, 1), np.float32)
+    names = {"forward_indptr": "indptr", "forward_terms": "terms", "forward_weights": "weights"}
+    arguments: dict[str, Any] = {
+        names.get(field.name, field.name): getattr(index, field.name)
+        for field in fields(index)
+        if field.name not in unused
+    }
     n = MAX_QUERY_TERMS + 1
-    indptr = np.array([0, n], dtype=np.int64)
-    terms, weights = np.zeros(n, np.uint32), np.zeros(n, np.float32)
+    arguments["query_indptr"] = np.array([0, n], dtype=np.int64)
+    arguments["query_terms"] = np.zeros(n, np.uint32)
+    arguments["query_weights"] = np.zeros(n, np.float32)
+    arguments["ordinals"] = np.full((1, 1), -1, np.int64)
+    arguments["scores"] = np.zeros((1, 1), np.float32)
     with pytest.raises(ValueError, match="8,388,608"):
-        _native.sparse_search(*segment, indptr, terms, weights, None, *hits)
+        _native.sparse_search(**arguments, alive=None)
