@@ -11,10 +11,11 @@ from typing import Any
 
 from lexmax.errors import EncoderError
 
-ENGLISH_STOP_WORDS = frozenset(
+_ENGLISH = (
     "a an and are as at be but by for if in into is it no not of on or such "
-    "that the their then there these they this to was will with".split()
+    "that the their then there these they this to was will with"
 )
+ENGLISH_STOP_WORDS = frozenset(_ENGLISH.split())
 """The words that Lucene's English analysis has always dropped."""
 
 STOP_WORDS = {"english": ENGLISH_STOP_WORDS, "none": frozenset[str]()}

@@ -20,11 +20,6 @@ class SparseEncoder(Protocol):
         ...
 
     @property
-    def spec(self) -> str:
-        """The text that `Encoders` loads an equal encoder from, in any process."""
-        ...
-
-    @property
     def fingerprint(self) -> str:
         """Everything that a query's encoder must share with that of the documents."""
         ...
@@ -53,11 +48,6 @@ class MultiVectorEncoder(Protocol):
     @property
     def spec(self) -> str:
         """What `Encoders.multivector` makes this very encoder from."""
-        ...
-
-    @property
-    def spec(self) -> str:
-        """The text that `Encoders` loads an equal encoder from, in any process."""
         ...
 
     @property

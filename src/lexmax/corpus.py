@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import orjson
 
@@ -209,13 +209,13 @@ def _decoded(content: bytes) -> str:
 
 def _from_json(content: bytes) -> Document:
     try:
-        fields = orjson.loads(content)
+        fields: Any = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         _decoded(content)
         raise DocumentError(f"not JSON ({error}); expected one object a line") from error
     if not isinstance(fields, dict):
         raise DocumentError("JSON, but not an object; expected one object a line")
-    return _from_fields(fields)
+    return _from_fields(cast("dict[str, Any]", fields))
 
 
 def _from_fields(fields: dict[str, Any]) -> Document:
@@ -250,7 +250,7 @@ def _take_text(fields: dict[str, Any], name: str) -> str:
 
 def _metadata(fields: dict[str, Any]) -> Mapping[str, Json]:
     """What is left of an object once id, title and text are taken out."""
-    nested = fields.pop("metadata", None)
+    nested: Any = fields.pop("metadata", None)
     if isinstance(nested, dict):
         return fields | nested
     return fields if nested is None else fields | {"metadata": nested}
