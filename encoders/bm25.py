@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 import xxhash
@@ -33,15 +34,21 @@ class _WordIds(dict[str, int]):
 
     def __init__(self, analyzer: Analyzer) -> None:
         super().__init__()
-        self._analyzer = analyzer
+        self.analyzer = analyzer
 
     def __missing__(self, word: str) -> int:
-        term = self._analyzer.term(word)
+        term = self.analyzer.term(word)
         term_id = term_id_of(term) if term else _DROPPED
         if len(self) >= _MAX_KNOWN_WORDS:
             self.clear()
         self[word] = term_id
         return term_id
+
+
+@cache
+def _word_ids(stop_words: str, stemmer: str | None) -> _WordIds:
+    """Shared by every encoder of the same analysis, because each segment fits one of its own."""
+    return _WordIds(Analyzer(stop_words, stemmer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,6 @@ class Bm25:
     stemmer: str | None = None
     stop_words: str = "english"
     avg_doc_len: float | None = None
-    _analyzer: Analyzer = field(init=False, repr=False, compare=False)
     _word_ids: _WordIds = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -76,26 +82,23 @@ class Bm25:
         _check("b", self.b, 0, 1)
         if self.avg_doc_len is not None:
             _check("avg_doc_len", self.avg_doc_len, 1, 1e9)
-        analyzer = Analyzer(self.stop_words, self.stemmer)
-        object.__setattr__(self, "_analyzer", analyzer)
-        object.__setattr__(self, "_word_ids", _WordIds(analyzer))
+        object.__setattr__(self, "_word_ids", _word_ids(self.stop_words, self.stemmer))
 
     @property
     def spec(self) -> str:
-        """The text that `Encoders.sparse` makes this encoder from."""
-        given = {
-            "k1": self.k1,
-            "b": self.b,
-            "stemmer": self.stemmer,
-            "stop_words": self.stop_words,
-            "avg_doc_len": self.avg_doc_len,
-        }
-        return "bm25?" + "&".join(f"{name}={v}" for name, v in given.items() if v is not None)
+        """What `Encoders.sparse` makes this very encoder from, the measured length included."""
+        length = "" if self.avg_doc_len is None else f"&avg_doc_len={self.avg_doc_len}"
+        return self._unfitted_spec + length
 
     @property
     def fingerprint(self) -> str:
-        """Everything that document weights depend on, the version of the analysis included."""
-        return f"{self.spec}&analysis=1&ids=xxh32"
+        """Parameters and version of the analysis; segments may differ in their mean length."""
+        return f"{self._unfitted_spec}&analysis=1&ids=xxh32"
+
+    @property
+    def _unfitted_spec(self) -> str:
+        stemmer = "" if self.stemmer is None else f"&stemmer={self.stemmer}"
+        return f"bm25?k1={self.k1}&b={self.b}{stemmer}&stop_words={self.stop_words}"
 
     def fitted(self, sample: Sequence[str]) -> "Bm25":
         """This encoder with the mean length of the sample, or itself where a length is set."""
@@ -128,7 +131,7 @@ class Bm25:
             EncoderError: if no word of the texts has it.
         """
         for text in texts:
-            for word in self._analyzer.words(text):
+            for word in self._word_ids.analyzer.words(text):
                 if self._word_ids[word] == term_id:
                     return word
         raise EncoderError(
@@ -141,7 +144,7 @@ class Bm25:
         flat: list[int] = []
         ends = np.zeros(len(texts) + 1, dtype=np.int64)
         for i, text in enumerate(texts):
-            flat.extend(map(self._word_ids.__getitem__, self._analyzer.words(text)))
+            flat.extend(map(self._word_ids.__getitem__, self._word_ids.analyzer.words(text)))
             ends[i + 1] = len(flat)
         term_ids = np.array(flat, dtype=np.int64)
         rows = np.repeat(np.arange(len(texts), dtype=np.int64), np.diff(ends))

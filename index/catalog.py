@@ -125,7 +125,9 @@ class Catalog:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         if application != _APPLICATION_ID:
             connection.close()
-            raise CorruptionError(f"{path}: found another program's SQLite file; expected a catalog")
+            raise CorruptionError(
+                f"{path}: found another program's SQLite file; expected a catalog"
+            )
         if not OLDEST_READABLE <= version <= FORMAT_VERSION:
             connection.close()
             raise IndexFormatError(

@@ -32,7 +32,9 @@ def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
         return _from_os(OSError(errno.ENOSPC, text), path)
     if "locked" in text or "busy" in text:
         return LockedError(f"{path}: catalog is busy ({text}); expected one writer; try again")
-    if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
+    if isinstance(error, sqlite3.DatabaseError) and (
+        "malformed" in text or "not a database" in text
+    ):
         return CorruptionError(f"{path}: catalog.sqlite is damaged ({text}); restore a backup")
     return StorageError(f"{path}: catalog refused: {text}")
 

@@ -54,9 +54,7 @@ class Snapshot:
     parts: tuple[Part, ...]
 
     @staticmethod
-    def of(
-        generation: int, segments: Sequence[Segment], deleted: NDArray[np.int64]
-    ) -> "Snapshot":
+    def of(generation: int, segments: Sequence[Segment], deleted: NDArray[np.int64]) -> "Snapshot":
         """A snapshot of segments, in the order of their serials, without deleted serials."""
         bases = np.cumsum([0, *(len(segment) for segment in segments)])
         parts = (
@@ -105,9 +103,7 @@ class Snapshot:
         found = [(p.base, search(p, p.segment.sparse)) for p in self.parts if p.segment.sparse]
         return self._merged(found, len(queries), k)
 
-    def search_multivector(
-        self, queries: TokenBatch, k: int, *, n_candidates: int | None
-    ) -> Hits:
+    def search_multivector(self, queries: TokenBatch, k: int, *, n_candidates: int | None) -> Hits:
         """The best k documents by MaxSim, among n_candidates a segment; None looks at all."""
 
         def search(part: Part, index: MultiVectorIndex) -> Hits:

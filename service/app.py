@@ -12,7 +12,7 @@ from lexmax.encoders import Encoders
 from lexmax.errors import LexmaxError
 from lexmax.service import problems, routes
 from lexmax.service.collections import OpenCollections
-from lexmax.service.logs import make_log
+from lexmax.service.logs import Log, make_log
 from lexmax.service.metrics import Metrics
 from lexmax.service.parts import Service
 from lexmax.service.request_log import RequestLog
@@ -29,12 +29,15 @@ _PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(settings: Settings, *, encoders: Encoders | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, *, encoders: Encoders | None = None, log: Log | None = None
+) -> FastAPI:
     """The service over the collections in `settings.data`.
 
     Args:
         settings: how it is set up.
         encoders: shared with whoever else uses them; made here if absent.
+        log: where it says what it does; JSON lines on stderr if absent.
 
     Raises:
         StorageError: if the folder cannot be made or read.
@@ -47,7 +50,7 @@ def create_app(settings: Settings, *, encoders: Encoders | None = None) -> FastA
             settings.data, encoders=shared, delete_seconds=settings.stop_seconds
         ),
         metrics=Metrics(),
-        log=make_log(settings.log_level),
+        log=log or make_log(settings.log_level),
         searching=Threads(settings.search_threads),
         writing=Threads(settings.write_threads),
     )
@@ -84,7 +87,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _prepare(service: Service) -> None:
     try:
         await to_thread.run_sync(_warm, service)
-    except LexmaxError as error:
+    except Exception as error:  # whatever it is, the service stays up to say that it is not ready
         service.readiness.missing = "an encoder or its folder cannot be used; its log says why"
         service.log.error("not_ready", error=type(error).__name__, found=str(error))
         return

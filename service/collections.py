@@ -43,6 +43,7 @@ class OpenCollections:
         self._changed = threading.Condition()
         self._opened: dict[str, _Opened] = {}
         self._claimed: set[str] = set()
+        self._deleting: set[str] = set()
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for left in folder.glob(f"{_DELETED}*"):
@@ -63,6 +64,7 @@ class OpenCollections:
 
         Raises:
             NotACollectionError: if the folder holds none of this name.
+            LockedError: if it is being deleted.
             StorageError: if it cannot be opened.
         """
         opened = self._enter(name)
@@ -94,7 +96,7 @@ class OpenCollections:
             NotACollectionError: if the folder holds none of this name.
             LockedError: if requests or another process still use it.
         """
-        with self._claim(name):
+        with self._claim(name), self._no_new_users(name):
             path = self._path(name)
             Layout(path).require()
             self._close_idle(name)
@@ -141,6 +143,8 @@ class OpenCollections:
 
     def _take(self, name: str) -> _Opened | None:
         with self._changed:
+            if name in self._deleting:
+                raise LockedError(f"{name}: it is being deleted; expected nobody to use it")
             opened = self._opened.get(name)
             if opened is not None:
                 opened.users += 1
@@ -159,16 +163,26 @@ class OpenCollections:
                 self._claimed.discard(name)
                 self._changed.notify_all()
 
+    @contextmanager
+    def _no_new_users(self, name: str) -> Iterator[None]:
+        """Turn requests away at once: waiting, they would hold every thread."""
+        with self._changed:
+            self._deleting.add(name)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._deleting.discard(name)
+
     def _close_idle(self, name: str) -> None:
         with self._changed:
-            # Taken out first, so that no new request enters while the old ones leave.
-            opened = self._opened.pop(name, None)
+            opened = self._opened.get(name)
             if opened is None:
                 return
             if not self._changed.wait_for(lambda: opened.users == 0, self._delete_seconds):
-                self._opened[name] = opened
                 raise LockedError(
                     f"{name}: {opened.users} requests still use the collection; expected none; "
                     "try again when they have ended"
                 )
+            del self._opened[name]
         opened.collection.close()

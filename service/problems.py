@@ -185,7 +185,13 @@ def install(app: FastAPI, log: Log) -> None:
     async def failed(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
         if problem.status >= 500:
-            log.error("failure", code=problem.code, error=type(error).__name__, found=str(error))
+            log.error(
+                "failure",
+                request_id=request.state.request_id,
+                code=problem.code,
+                error=type(error).__name__,
+                found=str(error),
+            )
         return problem_reply(request.scope, problem, problem.detail or str(error))
 
     app.add_exception_handler(Refusal, refused)

@@ -23,7 +23,8 @@ def serve(settings: Settings) -> None:
         InputError: if the address cannot be listened on.
         StorageError: if the folder of collections cannot be made or read.
     """
-    app = create_app(settings)
+    log = make_log(settings.log_level)
+    app = create_app(settings, log=log)
     listening = _listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     config = uvicorn.Config(
@@ -37,7 +38,7 @@ def serve(settings: Settings) -> None:
         lifespan="on",
     )
     server = uvicorn.Server(config)
-    make_log(settings.log_level).info("listening", host=host, port=port)
+    log.info("listening", host=host, port=port)
     with listening, _stopped_by_signals(server):
         server.run(sockets=[listening])
 

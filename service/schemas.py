@@ -10,8 +10,10 @@ from lexmax.service.collections import NAME_RULE
 
 CollectionName = Annotated[str, Path(pattern=NAME_RULE, description="Name of the collection")]
 
-# A service loads no encoder from a path or a hub because a request names it.
-_EncoderName = Annotated[
+# A service loads no encoder from a path or a hub because a request names it. Reranking takes no
+# parameters either: each set of them may be a model of its own in memory.
+_EncoderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+_EncoderSpec = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}(\?[A-Za-z0-9_=&.,-]{1,200})?$")
 ]
 _DocId = Annotated[str, Field(min_length=1, max_length=512)]
@@ -28,8 +30,8 @@ class _Reply(BaseModel):
 class CollectionSpec(_Request):
     """The indexes that a new collection keeps; null leaves one out."""
 
-    sparse: _EncoderName | None = Field(default="bm25", examples=["bm25?stemmer=english"])
-    multivector: _EncoderName | None = Field(default="minilm", examples=["minilm"])
+    sparse: _EncoderSpec | None = Field(default="bm25", examples=["bm25?stemmer=english"])
+    multivector: _EncoderSpec | None = Field(default="minilm", examples=["minilm"])
 
 
 class NewDocument(_Request):

@@ -1,5 +1,7 @@
 """What has been stored but is in no segment yet? A small segment in memory, made when asked."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,51 +12,56 @@ from lexmax.pipeline import CollectionEncoders
 from lexmax.types import SparseBatch, TokenBatch
 
 
+@dataclass(slots=True)
+class _Encoded:
+    """Pending documents so far: their texts, their encodings, and the segment made of these."""
+
+    segment: Segment = field(default_factory=lambda: Segment(np.zeros(0, np.int64), None, None))
+    texts: list[str] = field(default_factory=list[str])
+    sparse: SparseBatch | None = None
+    tokens: TokenBatch | None = None
+    fitted: SparseEncoder | None = None
+    fitted_on: int = 0
+
+
 class Pending:
     """Encodes each pending document once, and keeps the result until a segment holds it."""
 
     def __init__(self, encoders: CollectionEncoders) -> None:
         self._encoders = encoders
-        self._texts: list[str] = []
-        self._fitted_on = 0
-        self._sparse_encoder: SparseEncoder | None = None
-        self._segment = Segment(np.zeros(0, np.int64), None, None)
-        self._sparse: SparseBatch | None = None
-        self._tokens: TokenBatch | None = None
+        self._encoded = _Encoded()
 
     def segment(
         self, catalog: Catalog, wanted: NDArray[np.int64], *, last_published: int
     ) -> Segment:
         """The documents of these serials; ones that were wanted before may still be in it."""
-        self._forget_published(last_published)
-        new = wanted[~np.isin(wanted, self._segment.serials)]
+        known = self._encoded.segment.serials
+        if len(known) and known[0] <= last_published:
+            self._encoded, known = _Encoded(), known[:0]
+        new = wanted[~np.isin(wanted, known)]
         if len(new):
-            texts = [document.full_text for document in catalog.documents(new)]
-            self._encode(texts)
-            serials = np.concatenate([self._segment.serials, new])
-            self._segment = Segment.in_memory(serials, self._sparse, self._tokens)
-        return self._segment
-
-    def _forget_published(self, last_published: int) -> None:
-        if len(self._segment) and self._segment.serials[0] <= last_published:
-            self.__init__(self._encoders)
+            self._encode([document.full_text for document in catalog.documents(new)])
+            done = self._encoded
+            done.segment = Segment.in_memory(
+                np.concatenate([known, new]), done.sparse, done.tokens
+            )
+        return self._encoded.segment
 
     def _encode(self, texts: list[str]) -> None:
-        self._texts += texts
+        done = self._encoded
+        done.texts += texts
         if (encoder := self._encoders.sparse) is not None:
             self._encode_terms(encoder, texts)
         if (by_tokens := self._encoders.multivector) is not None:
-            old = [] if self._tokens is None else [self._tokens]
+            old = [] if done.tokens is None else [done.tokens]
             new = by_tokens.encode_documents(texts)
-            self._tokens = TokenBatch.concatenate([*old, new], by_tokens.dim)
+            done.tokens = TokenBatch.concatenate([*old, new], by_tokens.dim)
 
     def _encode_terms(self, encoder: SparseEncoder, texts: list[str]) -> None:
         """Constants are measured again when the pending documents have doubled."""
-        old = [] if self._sparse is None else [self._sparse]
-        if self._sparse_encoder is None or len(self._texts) >= 2 * self._fitted_on:
-            self._sparse_encoder = encoder.fitted(self._texts)
-            self._fitted_on = len(self._texts)
-            old, texts = [], self._texts
-        self._sparse = SparseBatch.concatenate(
-            [*old, self._sparse_encoder.encode_documents(texts)]
-        )
+        done = self._encoded
+        old = [] if done.sparse is None else [done.sparse]
+        if done.fitted is None or len(done.texts) >= 2 * done.fitted_on:
+            done.fitted, done.fitted_on = encoder.fitted(done.texts), len(done.texts)
+            old, texts = [], done.texts
+        done.sparse = SparseBatch.concatenate([*old, done.fitted.encode_documents(texts)])

@@ -272,7 +272,8 @@ def _rerank(rerank: Rerank, snapshot: Snapshot, tokens: TokenBatch, hits: Hits, 
     """Queries without tokens keep the order that they had."""
     rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
     for i in range(len(hits)):
-        ordinals, scores = (row[: max(rerank.depth, k)] for row in hits.row(i))
+        ordinals, scores = hits.row(i)
+        ordinals, scores = ordinals[: max(rerank.depth, k)], scores[: max(rerank.depth, k)]
         if len(tokens.row(i)):
             scores = snapshot.maxsim(tokens.row(i), ordinals)
         rows.append(best_first(ordinals, scores, len(ordinals)))

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -87,18 +88,28 @@ def test_deleted_is_gone_and_the_name_is_free(opened: OpenCollections, tmp_path:
         assert collection.get(["1"]) == [None]
 
 
-def test_delete_waits_for_those_who_use_it(tmp_path: Path) -> None:
+def test_delete_waits_for_those_who_use_it_and_turns_others_away(tmp_path: Path) -> None:
     opened = OpenCollections(tmp_path, encoders=Encoders(), delete_seconds=60)
     create(opened, "a")
     with ThreadPoolExecutor(1) as pool:
         with opened.using("a") as collection:
             deleting = pool.submit(opened.delete, "a")
-            while opened.names() == ["a"] and not deleting.running():
-                pass
+            wait_until_locked(opened, "a")
             assert collection.get(["1"]) == [None]
             assert not deleting.done()
         deleting.result(timeout=60)
     assert opened.names() == []
+    with pytest.raises(NotACollectionError), opened.using("a"):
+        pass
+
+
+def wait_until_locked(opened: OpenCollections, name: str) -> None:
+    while True:
+        try:
+            with opened.using(name):
+                time.sleep(0.001)
+        except LockedError:
+            return
 
 
 def test_delete_gives_up_on_those_who_stay(opened: OpenCollections) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -64,11 +65,14 @@ def stop(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, s
 def test_it_serves_and_stops_when_told(tmp_path: Path, number: signal.Signals) -> None:
     with server(tmp_path) as (process, client):
         client.put("/v1/collections/pets", json={"multivector": None}).raise_for_status()
-        documents = [{"doc_id": "🐈/1", "text": "a cat sleeps"}]
+        documents = [{"doc_id": "🐈/1", "text": "cat"}, {"doc_id": "a%2Fb", "text": "a cat too"}]
         stored = client.post("/v1/collections/pets/documents", json={"documents": documents})
-        assert stored.json() == {"added": 1, "replaced": 0, "unchanged": 0}
+        assert stored.json() == {"added": 2, "replaced": 0, "unchanged": 0}
         found = client.post("/v1/collections/pets/search", json={"query": "cat"}).json()
-        assert [hit["doc_id"] for hit in found["hits"]] == ["🐈/1"]
+        assert [hit["doc_id"] for hit in found["hits"]] == ["🐈/1", "a%2Fb"]
+        for doc_id in ("🐈/1", "a%2Fb"):
+            path = f"/v1/collections/pets/documents/{quote(doc_id, safe='')}"
+            assert client.get(path).json()["doc_id"] == doc_id
         code, log = stop(process, number)
     assert code == 0
     entries = [json.loads(line) for line in log.splitlines()]
@@ -94,6 +98,39 @@ def test_a_large_body_is_answered_not_cut_off(tmp_path: Path) -> None:
         reply = client.post("/v1/collections/pets/search", json={"query": "a" * 5_000_000})
         assert (reply.status_code, reply.json()["code"]) == (413, "body_too_large")
         assert client.get("/health").status_code == 200
+
+
+def test_a_running_request_is_finished_before_it_stops(tmp_path: Path) -> None:
+    with server(tmp_path) as (process, client):
+        client.put("/v1/collections/pets", json={"multivector": None}).raise_for_status()
+
+        def slowly() -> Iterator[bytes]:
+            yield b'{"documents": [{"doc_id": "late", '
+            time.sleep(0.2)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            yield b'"text": "cat"}]}'
+
+        path = "/v1/collections/pets/documents"
+        stored = client.post(path, content=slowly(), headers={"content-type": "application/json"})
+        assert stored.json() == {"added": 1, "replaced": 0, "unchanged": 0}
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_a_client_that_leaves_is_no_failure(tmp_path: Path) -> None:
+    with server(tmp_path) as (process, client):
+        with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as leaving:
+            leaving.sendall(
+                b"POST /v1/rerank HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+                b'content-length: 100\r\n\r\n{"query": '
+            )
+            time.sleep(0.2)
+        client.get("/health").raise_for_status()
+        code, log = stop(process, signal.SIGTERM)
+    assert code == 0
+    entries = [json.loads(line) for line in log.splitlines()]
+    assert [entry["status"] for entry in entries if entry.get("route") == "/v1/rerank"] == [499]
+    assert not any(entry["level"] == "error" for entry in entries)
 
 
 def test_a_port_in_use_is_an_error_that_says_so(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,27 +9,32 @@ from starlette.testclient import TestClient
 
 from lexmax.collection import Collection
 from lexmax.service import Settings, create_app
+from lexmax.service.logs import make_log
 
 CANARY = "quetzal"
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[TestClient]:
-    app = create_app(Settings(data=tmp_path, warm=()))
+def written() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def client(tmp_path: Path, written: io.StringIO) -> Iterator[TestClient]:
+    app = create_app(Settings(data=tmp_path, warm=()), log=make_log("info", written))
     with TestClient(app) as client:
         client.put("/v1/collections/pets", json={"multivector": None}).raise_for_status()
         yield client
 
 
-def lines(capture: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capture.readouterr().err.splitlines()]
+def lines(written: io.StringIO, last: int) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in written.getvalue().splitlines()[-last:]]
 
 
-def test_one_line_a_request(client: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
-    capsys.readouterr()
+def test_one_line_a_request(client: TestClient, written: io.StringIO) -> None:
     client.get("/v1/collections/pets", headers={"x-request-id": "mine-1"})
     client.get("/v1/collections/none/documents/secret-id")
-    first, second = lines(capsys)
+    first, second = lines(written, 2)
     assert first["event"] == "request"
     assert first["request_id"] == "mine-1"
     assert first["route"] == "/v1/collections/{name}"
@@ -40,12 +46,12 @@ def test_one_line_a_request(client: TestClient, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("sent", ["", "a b", "é", "a" * 65, 'a"b'])
 def test_an_odd_request_id_is_replaced(client: TestClient, sent: str) -> None:
-    reply = client.get("/health", headers=[("x-request-id", sent.encode())])
+    reply = client.get("/health", headers=[(b"x-request-id", sent.encode())])
     assert len(reply.headers["x-request-id"]) == 32
 
 
 def test_texts_and_ids_are_in_no_log_and_no_metric(
-    client: TestClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    client: TestClient, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents = "/v1/collections/pets/documents"
     document = {"doc_id": CANARY, "text": CANARY, "title": CANARY, "metadata": {CANARY: CANARY}}
@@ -60,7 +66,7 @@ def test_texts_and_ids_are_in_no_log_and_no_metric(
     client.request(CANARY.upper(), "/health")
     monkeypatch.setattr(Collection, "search", crash)
     client.post(search, json={"query": CANARY})
-    logged = capsys.readouterr().err
+    logged = written.getvalue()
     assert logged.count('"event":"request"') == 10
     assert CANARY not in logged.lower()
     assert CANARY not in client.get("/metrics").text.lower()
@@ -71,16 +77,15 @@ def crash(_: Collection, query: str, *_args: Any, **_more: Any) -> None:
 
 
 def test_a_crash_is_a_problem_reply_and_one_entry(
-    client: TestClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    client: TestClient, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Collection, "search", crash)
-    capsys.readouterr()
     reply = client.post("/v1/collections/pets/search", json={"query": CANARY})
     assert reply.status_code == 500
     assert reply.json()["code"] == "internal_error"
     assert CANARY not in reply.text
     assert "RuntimeError" not in reply.text
-    entry, request = lines(capsys)
+    entry, request = lines(written, 2)
     assert entry["event"] == "crash"
     assert entry["error"] == "RuntimeError"
     assert any("crash" in place for place in entry["places"])
@@ -89,10 +94,9 @@ def test_a_crash_is_a_problem_reply_and_one_entry(
 
 
 def test_a_damaged_folder_is_logged_with_its_path(
-    client: TestClient, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    client: TestClient, written: io.StringIO, tmp_path: Path
 ) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "catalog.sqlite").write_bytes(b"no database" * 100)
-    capsys.readouterr()
     assert client.get("/v1/collections/broken").status_code == 500
-    assert str(tmp_path / "broken") in lines(capsys)[0]["found"]
+    assert str(tmp_path / "broken") in lines(written, 2)[0]["found"]
