@@ -74,7 +74,10 @@ def whole_path(dataset: Path) -> dict[str, object]:
 
 
 def step(
-    name: str, dataset: Path, collection: Path | None = None, environment: dict[str, str] | None = None
+    name: str,
+    dataset: Path,
+    collection: Path | None = None,
+    environment: dict[str, str] | None = None,
 ) -> dict[str, float]:
     """Run one step of this file in a process of its own."""
     command = [sys.executable, __file__, str(dataset), "--step", name]
@@ -133,9 +136,7 @@ def warm_latencies(dataset: Path, path: Path) -> dict[str, dict[str, float]]:
         for name in runnable(collection.encoders):
             for query in queries[:5]:
                 collection.search(query, pipeline=name)
-            spent = [
-                search_ms(collection, query, name) for query in (queries * 2)[:_WARM_QUERIES]
-            ]
+            spent = [search_ms(collection, query, name) for query in (queries * 2)[:_WARM_QUERIES]]
             p50, p99 = np.percentile(spent, [50, 99])
             figures[name] = {"p50": round(float(p50), 2), "p99": round(float(p99), 2)}
     return figures

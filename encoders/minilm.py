@@ -96,10 +96,10 @@ class MiniLm:
         filled = np.flatnonzero(lengths)
         padded = -(-(lengths[filled] + _N_SPECIAL) // _PAD_TO) * _PAD_TO
         for batch in plan_batches(padded, max_tokens=_BATCH_TOKENS):
-            chosen = filled[batch]
-            hidden = self._forward([rows[i] for i in chosen], width=int(padded[batch[0]]))
-            for i, row in zip(chosen, hidden, strict=True):
-                vectors[offsets[i] : offsets[i + 1]] = row[1 : lengths[i] + 1]
+            chosen: NDArray[np.int64] = filled[batch]
+            hidden = self._forward([rows[int(i)] for i in chosen], width=int(padded[batch[0]]))
+            for place, i in enumerate(chosen):
+                vectors[offsets[i] : offsets[i + 1]] = hidden[place, 1 : lengths[i] + 1]
         return TokenBatch(offsets, vectors)
 
     def encode_queries(self, texts: Sequence[str]) -> TokenBatch:
@@ -114,7 +114,7 @@ class MiniLm:
             ids[i, : len(row) + _N_SPECIAL] = [_CLS, *row, _SEP]
             mask[i, : len(row) + _N_SPECIAL] = 1
         with self._turns, torch.inference_mode():
-            output = self._model(torch.from_numpy(ids), torch.from_numpy(mask))
+            output = self._model(torch.as_tensor(ids), torch.as_tensor(mask))
             unit = torch.nn.functional.normalize(output.last_hidden_state, dim=-1)
             return unit.numpy()
 
@@ -137,7 +137,8 @@ def _load_model(folder: Path) -> Any:
     safetensors: Any = importlib.import_module("safetensors.torch")
     config = configuration.BertConfig.from_json_file(folder / "config.json")
     config._attn_implementation = "sdpa"
-    with torch.random.fork_rng(devices=[]):  # Weights are drawn at random before they are read.
+    random: Any = importlib.import_module("torch.random")
+    with random.fork_rng(devices=[]):  # Weights are drawn at random before they are read.
         model = modeling.BertModel(config, add_pooling_layer=False)
     weights = safetensors.load_file(folder / "model.safetensors")
     missing = model.load_state_dict(weights, strict=False).missing_keys

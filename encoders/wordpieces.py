@@ -1,5 +1,6 @@
 """Which word pieces does a text begin with?"""
 
+import string
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ from tokenizers import Tokenizer
 _CHARACTERS_A_PIECE = 16
 """Read at first for each piece wanted; about three times what English takes."""
 
-# BERT's tokenizer ends a word before each of these, whatever stands around it.
-_ENDS_WORD = " \n\t\r,.;:!?。、"
+_FARTHEST = 512
+"""Characters that are searched for the end of a word."""
+
+# BERT's tokenizer ends a word before each of these, and before each Chinese character, whatever
+# stands around it.
+_ENDS_WORD = frozenset(" \n\t\r。、" + string.punctuation)
 
 
 class WordPieces:
@@ -35,7 +40,7 @@ class WordPieces:
         # words are the first of the whole.
         size = limit * _CHARACTERS_A_PIECE
         while size < len(text):
-            end = max(text.rfind(character, 0, size) for character in _ENDS_WORD)
+            end = _last_end_of_word(text, size)
             if end > 0 and len(ids := self._ids(text[:end])) >= limit:
                 return ids[:limit]
             size *= 4
@@ -45,3 +50,11 @@ class WordPieces:
         whole = text.encode("utf-8", "replace").decode("utf-8")  # A lone surrogate becomes "?".
         # One text a call: the batch call starts threads that complain on a later fork.
         return np.array(self._tokenizer.encode(whole, add_special_tokens=False).ids, dtype=np.int64)
+
+
+def _last_end_of_word(text: str, size: int) -> int:
+    """The last position up to `size` before which a word surely ends; 0 if none is near."""
+    for end in range(size, max(size - _FARTHEST, 0), -1):
+        if text[end] in _ENDS_WORD or "\u4e00" <= text[end] <= "\u9fff":
+            return end
+    return 0

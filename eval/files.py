@@ -1,84 +1,41 @@
 """What does a text file of an evaluation hold, and how is one written whole or not at all?"""
 
 import errno
-import gzip
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
-import zstandard
-
-from lexmax.errors import DiskFullError, EvaluationError
-
-MAX_LINE_BYTES = 16 << 20
-_READ_BYTES = 1 << 20
-# Bounds what one read of a hostile file can expand to.
-_ZSTD_READ_BYTES = 1 << 14
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+from lexmax.errors import CorpusError, DiskFullError, EvaluationError
+from lexmax.lines import LONGEST_LINE, read_lines
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     r"""(number from 1, bytes without \n or \r\n) of each line that is not blank.
 
-    Files that end in .gz or .zst are unpacked.
+    Files that gzip or zstd has packed are unpacked.
 
     Raises:
         EvaluationError: if the file cannot be opened or unpacked, is cut short, or holds a line
-            above 16 MiB.
+            above 64 MiB.
     """
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(_lines(path, _chunks(path, file)), start=1):
-                clean = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
-                if clean and not clean.isspace():
-                    yield number, clean.removesuffix(b"\r")
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+            for line in read_lines(file, str(path)):
+                if not line.whole:
+                    raise EvaluationError(
+                        f"{path}:{line.number}: the line is longer than {LONGEST_LINE >> 20} MiB; "
+                        "expected one record a line, each ended by a newline; check that it is "
+                        "the right file"
+                    )
+                if line.content and not line.content.isspace():
+                    yield line.number, line.content
+    except CorpusError as error:
+        raise EvaluationError(str(error)) from error
+    except OSError as error:
         raise EvaluationError(
-            f"{path}: cannot be read ({reason}); expected a text file, plain or whole .gz or .zst; "
-            "check the path, or fetch the file again"
+            f"{path}: cannot be read ({error.strerror}); expected a text file, plain, gzip or "
+            "zstd; check the path, or fetch the file again"
         ) from error
-
-
-def _lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    tail = b""
-    for chunk in chunks:
-        lines = (tail + chunk).split(b"\n")
-        tail = lines.pop()
-        yield from lines
-        if len(tail) > MAX_LINE_BYTES:
-            raise EvaluationError(
-                f"{path}: a line is longer than {MAX_LINE_BYTES >> 20} MiB; expected one record a "
-                "line, each ended by a newline; check that it is the right file"
-            )
-    if tail:
-        yield tail
-
-
-def _chunks(path: Path, file: BinaryIO) -> Iterator[bytes]:
-    if path.suffix == ".zst":
-        return _unpacked_zstd(file)
-    if path.suffix == ".gz":
-        unpacked = gzip.GzipFile(fileobj=file)
-        return iter(lambda: unpacked.read(_READ_BYTES), b"")
-    return iter(lambda: file.read(_READ_BYTES), b"")
-
-
-def _unpacked_zstd(file: BinaryIO) -> Iterator[bytes]:
-    # zstandard's stream reader ends quietly at a cut; only a decompressor knows its frame's end.
-    frame = zstandard.ZstdDecompressor().decompressobj()
-    is_whole = True
-    for chunk in iter(lambda: file.read(_ZSTD_READ_BYTES), b""):
-        rest = chunk
-        while rest:
-            yield frame.decompress(rest)
-            is_whole, rest = frame.eof, frame.unused_data
-            if is_whole:
-                frame = zstandard.ZstdDecompressor().decompressobj()
-    if not is_whole:
-        raise EOFError("the compressed file ended before its last frame did")
 
 
 def decoded(path: Path, number: int, line: bytes) -> str:

@@ -51,12 +51,10 @@ class CandidateIndex:
         """Codes are float32 (n, dim) without codebooks, else uint8 (n, dim / 4)."""
         self.n_docs = len(codes)
         self.fde = fde
-        self._projection, self._codes, self._codebooks, self._seed = (
-            projection,
-            codes,
-            codebooks,
-            seed,
-        )
+        self._projection = projection
+        self._codes = codes
+        self._codebooks = codebooks
+        self._seed = seed
         self._scan: Scan = FlatScan(codes) if codebooks is None else PqScan(codebooks, codes)
         self._encoder: FdeEncoder | None = None
 
@@ -79,15 +77,11 @@ class CandidateIndex:
         """
         if store.n_docs == 0:
             raise ShapeError("the store has no documents; expected at least one to choose from")
-        encoder = FdeEncoder(parameters)
-        told = _Progress(progress)
+        builder = _Builder(store, FdeEncoder(parameters), progress)
         sample = _sample(store.n_docs, seed)
-        encodings = np.empty((len(sample), parameters.encoding_dim), dtype=np.float32)
-        for start, stop in ranges(len(sample), _BLOCK):
-            encodings[start:stop] = encoder.documents(store.decode(sample[start:stop]))
-            told.advance(stop - start)
-        dim = min(MAX_DIM, len(sample), parameters.encoding_dim)
-        coded = store.n_docs >= MIN_CODED_DOCS and dim >= _MIN_CODED_DIM
+        encodings = builder.encodings(sample)
+        coded = store.n_docs >= MIN_CODED_DOCS and min(encodings.shape) >= _MIN_CODED_DIM
+        dim = min(MAX_DIM, *encodings.shape)
         projection = Projection.fit(encodings, dim - dim % 4 if coded else dim, seed=seed)
         vectors = projection.apply(encodings)
         del encodings
@@ -96,9 +90,7 @@ class CandidateIndex:
         codes = np.empty((store.n_docs, first.shape[1]), dtype=first.dtype)
         codes[sample] = first
         for ordinals in _others(store.n_docs, sample):
-            vectors = projection.apply(encoder.documents(store.decode(ordinals)))
-            codes[ordinals] = _coded(vectors, codebooks)
-            told.advance(len(ordinals))
+            codes[ordinals] = _coded(projection.apply(builder.encodings(ordinals)), codebooks)
         return CandidateIndex(parameters, projection, codes, codebooks, seed=seed)
 
     @staticmethod
@@ -108,34 +100,25 @@ class CandidateIndex:
         Raises:
             CorruptionError: if a file is missing, or is not what the parameters say.
         """
-        fde, seed = parameters.get("fde"), parameters.get("seed")
-        kind, dim = parameters.get("codes"), parameters.get("dim")
-        if (
-            not isinstance(fde, Mapping)
-            or not isinstance(seed, int)
-            or not isinstance(dim, int)
-            or kind not in ("pq4", "flat")
-        ):
-            raise CorruptionError(
-                f"{directory}: candidate parameters are {dict(parameters)}; expected fde, codes, "
-                f"dim and seed; {_REMEDY}"
-            )
-        encoding = FdeParameters.from_json(fde)
+        fde, dim, coded, seed = _read(directory, parameters)
         projection = Projection.open(directory)
-        _check_shape(
-            directory / "fde.projection.npy", projection.matrix, (encoding.encoding_dim, dim)
-        )
-        if kind == "flat":
-            codes = map_npy(directory / _CODES, (np.float32,), 2)
-            _check_shape(directory / _CODES, codes, (len(codes), dim))
-            return CandidateIndex(encoding, projection, codes, None, seed=seed)
-        codes = map_npy(directory / _CODES, (np.uint8,), 2)
-        codebooks = map_npy(directory / _CODEBOOKS, (np.float32,), 3)
-        _check_shape(directory / _CODES, codes, (len(codes), dim // 4))
-        _check_shape(directory / _CODEBOOKS, codebooks, (dim // 2, 16, 2))
-        if dim % 4 or not np.isfinite(codebooks).all():
-            raise CorruptionError(f"{directory / _CODEBOOKS}: holds NaN or infinity; {_REMEDY}")
-        return CandidateIndex(encoding, projection, codes, codebooks, seed=seed)
+        codes = map_npy(directory / _CODES, (np.uint8 if coded else np.float32,), 2)
+        expected: list[tuple[str, NDArray[Any], tuple[int, ...]]] = [
+            ("fde.projection.npy", projection.matrix, (fde.encoding_dim, dim)),
+            (_CODES, codes, (len(codes), dim // 4 if coded else dim)),
+        ]
+        codebooks = None
+        if coded:
+            codebooks = map_npy(directory / _CODEBOOKS, (np.float32,), 3)
+            expected.append((_CODEBOOKS, codebooks, (dim // 2, 16, 2)))
+            if not np.isfinite(codebooks).all():
+                raise CorruptionError(f"{directory / _CODEBOOKS}: found NaN or infinity; {_REMEDY}")
+        for name, array, shape in expected:
+            if array.shape != shape:
+                raise CorruptionError(
+                    f"{directory / name}: found {array.shape}; expected {shape}; {_REMEDY}"
+                )
+        return CandidateIndex(fde, projection, codes, codebooks, seed=seed)
 
     def save(self, directory: Path) -> None:
         """Write the files that `open` reads; equal indexes give equal bytes."""
@@ -185,14 +168,26 @@ class CandidateIndex:
         return best_first(*self._scan.nearest(vector, n), n)
 
 
-class _Progress:
-    def __init__(self, report: Callable[[int], None] | None) -> None:
-        self._report, self._done = report, 0
+class _Builder:
+    """Encodes documents block by block, and tells how many are done."""
 
-    def advance(self, n: int) -> None:
-        self._done += n
-        if self._report is not None:
-            self._report(self._done)
+    def __init__(
+        self, store: TokenStore, encoder: FdeEncoder, progress: Callable[[int], None] | None
+    ) -> None:
+        self._store, self._encoder, self._progress = store, encoder, progress
+        self._done = 0
+
+    def encodings(self, ordinals: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(len(ordinals), encoding_dim)."""
+        shape = (len(ordinals), self._encoder.parameters.encoding_dim)
+        encodings = np.empty(shape, dtype=np.float32)
+        for start, stop in ranges(len(ordinals), _BLOCK):
+            tokens = self._store.decode(ordinals[start:stop])
+            encodings[start:stop] = self._encoder.documents(tokens)
+            self._done += stop - start
+            if self._progress is not None:
+                self._progress(self._done)
+        return encodings
 
 
 def _sample(n_docs: int, seed: int) -> NDArray[np.int64]:
@@ -213,6 +208,21 @@ def _coded(
     return vectors if codebooks is None else encode(vectors, codebooks)
 
 
-def _check_shape(path: Path, array: NDArray[Any], expected: tuple[int, ...]) -> None:
-    if array.shape != expected:
-        raise CorruptionError(f"{path}: found {array.shape}; expected {expected}; {_REMEDY}")
+def _read(directory: Path, written: Mapping[str, Json]) -> tuple[FdeParameters, int, bool, int]:
+    """Encoding, dim, whether vectors are coded, and seed, as `CandidateIndex.parameters` says."""
+    fde, dim, codes, seed = (written.get(name) for name in ("fde", "dim", "codes", "seed"))
+    if (
+        not isinstance(fde, Mapping)
+        or not isinstance(dim, int)
+        or not isinstance(seed, int)
+        or codes not in ("pq4", "flat")
+        or (codes == "pq4" and dim % 4)
+    ):
+        raise CorruptionError(
+            f"{directory}: candidate parameters are {dict(written)}; "
+            f"expected fde, codes, dim and seed; {_REMEDY}"
+        )
+    try:
+        return FdeParameters.from_json(fde), dim, codes == "pq4", seed
+    except CorruptionError as error:
+        raise CorruptionError(f"{directory}: {error}") from error

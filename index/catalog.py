@@ -8,7 +8,7 @@ this file.
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,12 +143,12 @@ class Catalog:
             self._connection.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Generator[sqlite3.Connection, None, None]:
         with self._lock, storage_errors(self.path):
             yield self._connection
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Generator[sqlite3.Connection, None, None]:
         """One transaction, durable when the block ends; nothing changes if the block raises."""
         with self._lock, storage_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
@@ -162,7 +162,7 @@ class Catalog:
                 raise
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> Generator[None, None, None]:
         """Every read inside the block sees the same generation."""
         with self._reading() as connection:
             connection.execute("BEGIN")

@@ -5,7 +5,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from lexmax.errors import NotACollectionError
+from lexmax.errors import CollectionExistsError, NotACollectionError
 from lexmax.index import catalog
 
 
@@ -37,6 +37,15 @@ class Layout:
     def staging(self, segment_id: str) -> Path:
         """What only the build of this segment needs; dropped once it is published."""
         return self.folder / "staging" / segment_id
+
+    def make(self) -> None:
+        """Make the folder for a new collection; it may exist, but must be empty."""
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise CollectionExistsError(
+                f"{self.folder}: found files there; expected a folder that is empty or does not "
+                "exist; open it, or choose another path"
+            )
+        (self.folder / "segments").mkdir(parents=True)
 
     def require(self) -> None:
         """Raise NotACollectionError unless the folder holds a catalog."""

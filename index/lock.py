@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from lexmax.errors import LockedError
@@ -42,10 +43,8 @@ class WriterLock:
         # On a full disk the lock still holds; only the owner's number is missing from the message.
         with storage_errors(self._path):
             os.ftruncate(descriptor, 0)
-        try:
+        with suppress(OSError):
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        except OSError:
-            pass
         self._descriptor = descriptor
 
     def release(self) -> None:

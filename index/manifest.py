@@ -7,7 +7,7 @@ the checksum of its own body, so a flipped byte anywhere in the folder is found.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import xxhash
@@ -46,6 +46,11 @@ class Manifest:
     encoders: Mapping[str, Mapping[str, str]]
     parameters: Mapping[str, Json]
     files: Mapping[str, Mapping[str, int | str]]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all files but the manifest."""
+        return sum(int(written["bytes"]) for written in self.files.values())
 
 
 def describe_files(folder: Path) -> dict[str, dict[str, int | str]]:
@@ -96,14 +101,14 @@ _REBUILD = "restore a backup, or index the corpus again with `lexmax index`"
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        body = orjson.loads(path.read_bytes())
+        body: Any = orjson.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise CorruptionError(f"{path}: missing; {_REBUILD}") from error
     except orjson.JSONDecodeError as error:
         raise CorruptionError(f"{path}: found no JSON ({error}); {_REBUILD}") from error
     if not isinstance(body, dict):
         raise CorruptionError(f"{path}: found no JSON mapping; {_REBUILD}")
-    return body
+    return cast("dict[str, Any]", body)
 
 
 def _checksum_of(body: Mapping[str, Any]) -> str:

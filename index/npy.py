@@ -35,14 +35,17 @@ def _header(descr: str, shape: tuple[int, ...]) -> bytes:
 
 
 def write_npy(path: Path, array: NDArray[Any]) -> None:
-    """Write the bytes of `np.save`.
+    """Write the bytes of `np.save`. A file that is there is replaced: who has mapped it keeps it.
 
     Raises:
         StorageError: where the file cannot be written.
     """
-    with storage_errors(path), path.open("wb") as file:
-        file.write(npy_header(array.dtype, array.shape))
-        file.write(np.ascontiguousarray(array).data)
+    draft = path.with_name(path.name + ".tmp")
+    with storage_errors(path):
+        with draft.open("wb") as file:
+            file.write(npy_header(array.dtype, array.shape))
+            file.write(np.ascontiguousarray(array).data)
+        draft.replace(path)
 
 
 def map_npy(path: Path, dtypes: tuple[type[np.generic], ...], ndim: int) -> NDArray[Any]:

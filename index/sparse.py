@@ -5,7 +5,7 @@ float32 weights gives the exact scores. Byte by byte: docs/format/sparse.md.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -255,7 +255,8 @@ class SparseIndex:
             if np.any((starts < 0) | (starts > ends) | (ends > len(self.forward_terms))):
                 raise ShapeError("forward.indptr points beyond forward.terms")
             indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(ends - starts)])
-            places = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], ends - starts)
+            shifts = np.repeat(starts - indptr[:-1], ends - starts)
+            places: NDArray[np.int64] = np.arange(len(shifts)) + shifts
             local = self.forward_terms[places]
             if np.any(local >= len(self.terms)):
                 raise ShapeError("forward.terms holds a term that sparse.terms does not have")
@@ -358,7 +359,7 @@ def _mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 @contextmanager
-def _corruption(source: Path | None) -> Iterator[None]:
+def _corruption(source: Path | None) -> Generator[None, None, None]:
     """Raise as CorruptionError what arrays that were checked when built or written cannot cause."""
     try:
         yield

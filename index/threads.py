@@ -1,13 +1,13 @@
 """How many threads? One, where their number would change the bits of the result."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> Generator[None, None, None]:
     """Linear algebra and FAISS run on one thread inside, and on as many as before after it.
 
     Libraries split sums among threads, so their number shows in the last bits: an index built on

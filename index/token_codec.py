@@ -58,5 +58,7 @@ def decode(codes: NDArray[Any], scales: NDArray[np.float32] | None) -> NDArray[n
     """The vectors that codes (n, dim) stand for, (n, dim)."""
     vectors = codes.astype(np.float32)
     if scales is not None:
-        vectors *= scales[:, None]
+        # Only damaged scales overflow; the caller looks at what comes out.
+        with np.errstate(over="ignore", invalid="ignore"):
+            vectors *= scales[:, None]
     return vectors

@@ -123,7 +123,8 @@ class TokenStore:
         self._check(ordinals)
         lengths = self.offsets[ordinals + 1] - self.offsets[ordinals]
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-        tokens = np.arange(offsets[-1]) + np.repeat(self.offsets[ordinals] - offsets[:-1], lengths)
+        shifts = np.repeat(self.offsets[ordinals] - offsets[:-1], lengths)
+        tokens: NDArray[np.int64] = np.arange(len(shifts)) + shifts
         scales = None if self.scales is None else self.scales[tokens]
         vectors = decode(self.codes[tokens], scales)
         self._require(bool(np.isfinite(vectors).all()))
@@ -141,7 +142,7 @@ class TokenStore:
 
         Raises:
             ShapeError: if the query has another dim, or an ordinal is not 0 to n_docs - 1.
-            CorruptionError: if a score is NaN, which those of finite vectors are not.
+            CorruptionError: if a document with tokens gets no score, which means NaN on the disk.
         """
         if query.ndim != 2 or query.shape[1] != self.dim:
             raise ShapeError(
@@ -162,7 +163,9 @@ class TokenStore:
             _native.maxsim_int8(
                 codes, scales, self.codes, self.scales, self.offsets, ordinals, scores, path
             )
-        self._require(not np.isnan(scores).any())
+        if self.source is not None:
+            has_tokens = self.offsets[ordinals + 1] > self.offsets[ordinals]
+            self._require(bool(np.all(scores[has_tokens] > -np.inf)))
         return scores
 
     def _require(self, sound: bool) -> None:
@@ -185,7 +188,8 @@ class TokenStoreWriter:
 
     def __init__(self, directory: Path, dim: int, *, codec: Codec = "int8") -> None:
         """Start an empty store; files of one that is there are overwritten."""
-        self._dim, self._codec = dim, codec
+        self._dim = dim
+        self._codec: Codec = codec
         self._codes = NpyAppender(directory / _CODES, CODE_DTYPES[codec], (dim,))
         self._scales = None
         if codec == "int8":
@@ -201,8 +205,8 @@ class TokenStoreWriter:
             CorruptionError: if less is there than at the checkpoint.
         """
         writer = TokenStoreWriter.__new__(TokenStoreWriter)
-        dim, codec, n_tokens = int(state["dim"]), state["codec"], int(state["n_tokens"])
-        rows = int(state["n_docs"]) + 1
+        dim, n_tokens, rows = state["dim"], state["n_tokens"], state["n_docs"] + 1
+        codec: Codec = state["codec"]
         writer._dim, writer._codec = dim, codec
         writer._codes = NpyAppender.resume(directory / _CODES, CODE_DTYPES[codec], (dim,), n_tokens)
         writer._scales = None

@@ -4,7 +4,7 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ class OpenCollections:
             )
 
     @contextmanager
-    def using(self, name: str) -> Iterator[Collection]:
+    def using(self, name: str) -> Generator[Collection, None, None]:
         """The collection, kept from being closed meanwhile.
 
         Raises:
@@ -151,7 +151,7 @@ class OpenCollections:
             return opened
 
     @contextmanager
-    def _claim(self, name: str) -> Iterator[None]:
+    def _claim(self, name: str) -> Generator[None, None, None]:
         """The only right to open, create or delete this name."""
         with self._changed:
             self._changed.wait_for(lambda: name not in self._claimed)
@@ -164,7 +164,7 @@ class OpenCollections:
                 self._changed.notify_all()
 
     @contextmanager
-    def _no_new_users(self, name: str) -> Iterator[None]:
+    def _no_new_users(self, name: str) -> Generator[None, None, None]:
         """Turn requests away at once: waiting, they would hold every thread."""
         with self._changed:
             self._deleting.add(name)
@@ -185,4 +185,4 @@ class OpenCollections:
                     "try again when they have ended"
                 )
             del self._opened[name]
-        opened.collection.close()
+        opened.collection.abandon()

@@ -3,7 +3,7 @@
 import errno
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import uvicorn
@@ -25,7 +25,7 @@ def serve(settings: Settings) -> None:
     """
     log = make_log(settings.log_level)
     app = create_app(settings, log=log)
-    listening = _listen(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     config = uvicorn.Config(
         app,
@@ -43,12 +43,20 @@ def serve(settings: Settings) -> None:
         server.run(sockets=[listening])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes any free one.
+
+    Raises:
+        InputError: if it is taken, or not an address of this machine.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        made = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise InputError(_explained(error, host, port)) from error
+    # Made again from its number, it knows its protocol. asyncio sets TCP_NODELAY only on sockets
+    # that do, and without it every reply waits 40 ms for the client's acknowledgement.
+    return socket.socket(fileno=made.detach())
 
 
 def _explained(error: OSError, host: str, port: int) -> str:
@@ -64,7 +72,7 @@ def _explained(error: OSError, host: str, port: int) -> str:
 
 
 @contextmanager
-def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+def _stopped_by_signals(server: uvicorn.Server) -> Generator[None, None, None]:
     # uvicorn catches them while it runs, and raises them again once it has stopped: without a
     # handler of ours, that would end the process with an error although everything went well.
     numbers = (signal.SIGTERM, signal.SIGINT)

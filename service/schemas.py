@@ -95,6 +95,7 @@ class SegmentReply(_Reply):
 
     segment_id: str
     n_docs: int
+    bytes: int
 
 
 class CollectionReply(_Reply):

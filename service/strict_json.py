@@ -7,7 +7,7 @@ U+0000 in a string, deep nesting. Validation by pydantic comes after, strict, un
 
 import re
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import orjson
 from anyio import to_thread
@@ -138,7 +138,7 @@ def parse(content: bytes, *, max_depth: int) -> Any:
             raise _malformed(f"it nests deeper than {max_depth} levels")
         if suspect and any("\0" in text for text in _texts(level)):
             raise _malformed("a string holds U+0000, which many programs cut texts at")
-        names += sum(len(part) for part in level if isinstance(part, dict))
+        names += sum(len(_names(part)) for part in level)
     # Outside of strings, valid JSON has one colon a name.
     if names != _STRING.sub(b"", content).count(b":"):
         raise _malformed("a name stands twice in one mapping")
@@ -156,10 +156,15 @@ def _levels(value: Any) -> Iterator[list[Any]]:
         level = [part for parent in level for part in _parts(parent)]
 
 
+def _names(part: Any) -> list[str]:
+    return list(cast("dict[str, Any]", part)) if isinstance(part, dict) else []
+
+
 def _parts(parent: Any) -> list[Any]:
     if isinstance(parent, dict):
-        return list(parent.values())
-    return parent if isinstance(parent, list) else []
+        return list(cast("dict[str, Any]", parent).values())
+    parts: list[Any] = parent if isinstance(parent, list) else []
+    return parts
 
 
 def _texts(level: list[Any]) -> Iterator[str]:

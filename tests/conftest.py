@@ -3,16 +3,14 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import xxhash
 
+from lexmax.encoders import Encoders
+from lexmax.encoders.loading import Recipe
 from lexmax.types import TokenBatch
-
-if TYPE_CHECKING:
-    from lexmax.encoders import Encoders
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,9 +18,11 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real collections (BEIR layout); they do not come with the repository."""
-    path = Path(os.environ.get("LEXMAX_DATA", ROOT.parent / "shared" / "data"))
+    path = Path(os.environ.get("LEXMAX_TEST_DATA", ROOT.parent / "shared" / "data"))
     if not path.is_dir():
-        pytest.skip(f"no collections at {path}; set LEXMAX_DATA to a folder of BEIR collections")
+        pytest.skip(
+            f"no collections at {path}; set LEXMAX_TEST_DATA to a folder of BEIR collections"
+        )
     return path
 
 
@@ -50,12 +50,6 @@ class WordVectors:
 
 
 @pytest.fixture
-def cheap_encoders() -> "Encoders":
+def cheap_encoders() -> Encoders:
     """The real bm25, and word vectors in the place of a neural encoder."""
-    from lexmax.encoders import Encoders
-
-    class CheapEncoders(Encoders):
-        def multivector(self, spec: str) -> WordVectors:
-            return WordVectors()
-
-    return CheapEncoders()
+    return Encoders(multivector={"minilm": Recipe({}, lambda values: WordVectors())})

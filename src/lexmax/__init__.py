@@ -1,10 +1,10 @@
 """Retrieval and reranking with learned sparse and multi-vector indexes.
 
-    import lexmax
+import lexmax
 
-    with lexmax.create("my-index") as collection:
-        collection.add([lexmax.Document("1", "Vitamin D keeps bones dense.")])
-        print(collection.search("bone density").hits)
+with lexmax.create("my-index") as collection:
+    collection.add([lexmax.Document("1", "Vitamin D keeps bones dense.")])
+    print(collection.search("bone density").hits)
 """
 
 from importlib import import_module

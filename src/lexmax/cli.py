@@ -52,7 +52,9 @@ def index(
     ],
     sparse: Annotated[
         str | None,
-        typer.Option(help="Encoder of term weights, such as bm25 or bm25?stemmer=english; or none."),
+        typer.Option(
+            help="Encoder of term weights, such as bm25 or bm25?stemmer=english; or none."
+        ),
     ] = None,
     multivector: Annotated[
         str | None,
@@ -99,7 +101,9 @@ def search(
     with Collection.open(path) as collection:
         result = collection.search(query, k, pipeline=pipeline)
     if json:
-        sys.stdout.write(orjson.dumps(result_json(result), option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(
+            orjson.dumps(result_json(result), option=orjson.OPT_INDENT_2).decode() + "\n"
+        )
     else:
         print_result(result, Console())
 
@@ -135,7 +139,9 @@ def evaluate(
     if run is not None or qrels is not None:
         _evaluate_run(run, qrels, names, json)
     else:
-        _evaluate_pipelines(dataset, collection, _split(pipelines or ""), split, names, k, json, runs)
+        _evaluate_pipelines(
+            dataset, collection, _split(pipelines or ""), split, names, k, json, runs
+        )
 
 
 @app.command()
@@ -226,7 +232,9 @@ def _evaluate_run(
 
     if run is None or qrels is None:
         missing = "--run" if run is None else "--qrels"
-        raise EvaluationError(f"scoring a run needs --run and --qrels; {missing} is missing; add it")
+        raise EvaluationError(
+            f"scoring a run needs --run and --qrels; {missing} is missing; add it"
+        )
     evaluation = evaluate_run(run, qrels, measures)
     if json is not None:
         to_json(evaluation, json)

@@ -1,7 +1,8 @@
 """One collection: documents on disk, both indexes over them, and searches that see one state."""
 
+import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from lexmax import pipeline as pipelines
 from lexmax.building import Silent, Watcher, build_segments
 from lexmax.encoders import Encoders
-from lexmax.errors import CollectionExistsError, InputError, QueryError
+from lexmax.errors import InputError, QueryError
 from lexmax.index.catalog import Catalog, SegmentRow, UpsertCount
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.index.lock import WriterLock
+from lexmax.index.manifest import read_manifest
 from lexmax.index.segment import Segment
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.verification import VerifyReport, verify
@@ -108,15 +110,16 @@ class Collection:
         if multivector is not None:
             specs["multivector"] = registry.multivector(multivector).spec
         if not specs:
-            raise InputError("found neither a sparse nor a multivector encoder; expected one or both")
+            raise InputError(
+                "found neither a sparse nor a multivector encoder; expected one or both"
+            )
         with storage_errors(layout.folder):
-            if layout.folder.exists() and (not layout.folder.is_dir() or any(layout.folder.iterdir())):
-                raise CollectionExistsError(
-                    f"{layout.folder}: found files there; expected a folder that is empty or "
-                    "does not exist; open it, or choose another path"
-                )
-            (layout.folder / "segments").mkdir(parents=True)
-        catalog = Catalog.create(layout.catalog, {"encoders": specs})
+            layout.make()
+        try:
+            catalog = Catalog.create(layout.catalog, {"encoders": specs})
+        except BaseException:
+            shutil.rmtree(layout.folder, ignore_errors=True)
+            raise
         return Collection(layout, catalog, registry)
 
     @staticmethod
@@ -142,6 +145,16 @@ class Collection:
     def path(self) -> Path:
         """The collection's folder."""
         return self._layout.folder
+
+    @property
+    def n_docs(self) -> int:
+        """Documents that are not deleted."""
+        return self._catalog.n_living()
+
+    @property
+    def n_segments(self) -> int:
+        """Published segments."""
+        return len(self._catalog.segments())
 
     def add(self, documents: Iterable[Document]) -> UpsertCount:
         """Store documents; when it returns they survive a power cut and are searchable.
@@ -233,9 +246,7 @@ class Collection:
                 zip(ordinals, scores, documents, strict=True), start=1
             )
         )
-        return SearchResult(
-            query, chosen.name, tuple(hits), answer.timings_ms, snapshot.generation
-        )
+        return SearchResult(query, chosen.name, tuple(hits), answer.timings_ms, snapshot.generation)
 
     def search_batch(
         self, queries: Sequence[str], k: int, *, pipeline: str | Pipeline | None = None
@@ -258,18 +269,20 @@ class Collection:
 
     def describe(self) -> dict[str, Json]:
         """Counts, encoders, pipelines and bytes on disk."""
-        files = [path for path in self.path.rglob("*") if path.is_file()]
+        rows = self._catalog.segments()
+        sizes = [read_manifest(self._layout.segment(row.segment_id)).n_bytes for row in rows]
         segments: list[Json] = [
-            {"segment_id": row.segment_id, "n_docs": row.n_docs} for row in self._catalog.segments()
+            {"segment_id": row.segment_id, "n_docs": row.n_docs, "bytes": size}
+            for row, size in zip(rows, sizes, strict=True)
         ]
         return {
-            "n_docs": self._catalog.n_living(),
+            "n_docs": self.n_docs,
             "n_pending": self._n_pending(),
             "generation": self._catalog.generation(),
             "encoders": {str(signal): spec for signal, spec in self.encoders.specs.items()},
             "pipelines": list(pipelines.runnable(self.encoders)),
             "segments": segments,
-            "bytes": sum(path.stat().st_size for path in files),
+            "bytes": self._layout.catalog.stat().st_size + sum(sizes),
         }
 
     def verify(self) -> VerifyReport:
@@ -302,15 +315,16 @@ class Collection:
         if error is None:
             self.close()
         else:
-            self._abandon()
+            self.abandon()
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Close without building anything; nothing that was acknowledged is lost."""
         with self._write_lock:
             self._catalog.close()
             self._writer.release()
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self) -> Generator[None, None, None]:
         with self._write_lock:
             if not self._writer.held:
                 self._writer.acquire()
@@ -363,9 +377,10 @@ class Collection:
 
 
 def _checked_specs(specs: Json) -> dict[Signal, str]:
-    found = specs if isinstance(specs, Mapping) else {}
     signals: tuple[Signal, ...] = ("sparse", "multivector")
-    return {signal: str(found[signal]) for signal in signals if signal in found}
+    if not isinstance(specs, Mapping):
+        return {}
+    return {signal: str(specs[signal]) for signal in signals if signal in specs}
 
 
 def _check_query(query: str, k: int) -> None:

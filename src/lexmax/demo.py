@@ -42,7 +42,7 @@ def _serve(path: Path, port: int, console: Console) -> None:
     console.print(
         f"\nserving on http://127.0.0.1:{port}, Ctrl-C stops; another shell may ask:\n"
         f"curl -s localhost:{port}/v1/collections/{path.name}/search"
-        f" -H 'content-type: application/json' -d '{{\"query\": \"{_QUERY}\", \"k\": 3}}'",
+        f' -H \'content-type: application/json\' -d \'{{"query": "{_QUERY}", "k": 3}}\'',
         highlight=False,
         soft_wrap=True,
     )

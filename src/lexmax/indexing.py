@@ -43,7 +43,6 @@ class IndexReport:
     rejected: int
     n_docs: int
     n_segments: int
-    n_bytes: int
     seconds: float
 
 
@@ -146,16 +145,8 @@ def index_documents(
     with _opened(path, choice, encoders) as collection:
         stored = _ingest(collection, chain([first], documents), name, rejects, watcher)
         collection.flush(watcher)
-        found = collection.describe()
-    segments = found["segments"]
-    return IndexReport(
-        stored,
-        rejects.count,
-        n_docs=int(str(found["n_docs"])),
-        n_segments=len(segments) if isinstance(segments, list) else 0,
-        n_bytes=int(str(found["bytes"])),
-        seconds=time.perf_counter() - began,
-    )
+        n_docs, n_segments = collection.n_docs, collection.n_segments
+    return IndexReport(stored, rejects.count, n_docs, n_segments, time.perf_counter() - began)
 
 
 def _ingest(
@@ -217,5 +208,3 @@ def _name_of(sources: Sequence[str]) -> str | None:
             status = path.stat()
             found.append((str(path), status.st_size, status.st_mtime_ns))
     return orjson.dumps(found).decode()
-
-

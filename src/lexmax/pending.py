@@ -42,9 +42,7 @@ class Pending:
         if len(new):
             self._encode([document.full_text for document in catalog.documents(new)])
             done = self._encoded
-            done.segment = Segment.in_memory(
-                np.concatenate([known, new]), done.sparse, done.tokens
-            )
+            done.segment = Segment.in_memory(np.concatenate([known, new]), done.sparse, done.tokens)
         return self._encoded.segment
 
     def _encode(self, texts: list[str]) -> None:

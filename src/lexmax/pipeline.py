@@ -5,7 +5,7 @@ score the fused candidates again by MaxSim. Arrays inside; documents are looked 
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -66,8 +66,8 @@ class Pipeline:
     @property
     def signals(self) -> frozenset[Signal]:
         """Indexes that a collection must have for this pipeline."""
-        reranked: frozenset[Signal] = frozenset({"multivector"} if self.rerank else set())
-        return reranked | {stage.signal for stage in self.retrieve}
+        reranked: tuple[Signal, ...] = ("multivector",) if self.rerank else ()
+        return frozenset([*reranked, *(stage.signal for stage in self.retrieve)])
 
 
 _CANDIDATES = 500
@@ -291,9 +291,7 @@ class _Clock:
         self.timings_ms: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Generator[None, None, None]:
         start = time.perf_counter()
         yield
         self.timings_ms[f"{name}_ms"] = (time.perf_counter() - start) * 1e3
-
-

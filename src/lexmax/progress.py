@@ -4,7 +4,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -47,7 +47,7 @@ class Watch:
 
 
 @contextmanager
-def watch(*, unit: str = "docs") -> Iterator[Watch]:
+def watch(*, unit: str = "docs") -> Generator[Watch, None, None]:
     """Show progress on stderr; the first Ctrl-C stops at a safe place, the second at once."""
     console = Console(stderr=True)
     with _bars(console, unit) if console.is_terminal else _lines(unit) as show:
@@ -57,7 +57,7 @@ def watch(*, unit: str = "docs") -> Iterator[Watch]:
 
 
 @contextmanager
-def _first_interrupt(watching: Watch, console: Console) -> Iterator[None]:
+def _first_interrupt(watching: Watch, console: Console) -> Generator[None, None, None]:
     def on_interrupt(number: int, frame: FrameType | None) -> None:
         if watching.stopped():
             raise KeyboardInterrupt
@@ -92,7 +92,7 @@ class _Bars:
 
 
 @contextmanager
-def _bars(console: Console, unit: str) -> Iterator[_Bars]:
+def _bars(console: Console, unit: str) -> Generator[_Bars, None, None]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description:>9}"),
@@ -128,5 +128,5 @@ class _Lines:
 
 
 @contextmanager
-def _lines(unit: str) -> Iterator[_Lines]:
+def _lines(unit: str) -> Generator[_Lines, None, None]:
     yield _Lines(unit)

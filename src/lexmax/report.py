@@ -66,8 +66,8 @@ def print_index_report(report: IndexReport, path: Path, console: Console) -> Non
         aside = path / "rejects.jsonl"
         console.print(f"{report.rejected:,} entries rejected, see {aside}", highlight=False)
     console.print(
-        f"{path}: {report.n_docs:,} documents in {report.n_segments:,} segments, "
-        f"{report.n_bytes / 1e6:,.1f} MB, {report.seconds:,.1f} s",
+        f"{path}: {report.n_docs:,} documents in {_counted(report.n_segments, 'segment')}, "
+        f"{report.seconds:,.1f} s",
         highlight=False,
     )
 
@@ -76,9 +76,13 @@ def print_verify_report(report: VerifyReport, path: Path, console: Console) -> N
     """Every problem, then one line of counts."""
     for problem in report.problems:
         console.print(Text(problem, style="red"))
-    verdict = f"{len(report.problems)} problems" if report.problems else "no problem"
+    verdict = _counted(len(report.problems), "problem") if report.problems else "no problem"
     console.print(
         f"{path}: {verdict}; {report.n_docs:,} documents ({report.n_pending:,} pending), "
         f"{report.n_files:,} files, {report.n_bytes / 1e6:,.1f} MB read",
         highlight=False,
     )
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

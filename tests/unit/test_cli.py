@@ -187,7 +187,7 @@ def test_verify_names_the_damaged_file(indexed: Path, run) -> None:  # noqa: ANN
     code, out, _ = run("verify", indexed)
     assert code == 1
     assert "forward.weights.npy" in out.replace("\n", "")
-    assert "1 problems" in out
+    assert "1 problem;" in out
 
 
 def test_evaluate_writes_json_and_runs(indexed: Path, run) -> None:  # noqa: ANN001

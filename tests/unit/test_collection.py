@@ -37,7 +37,9 @@ def collection(tmp_path: Path, cheap_encoders: Encoders) -> Collection:
     return made
 
 
-def found(collection: Collection, query: str, pipeline: str | None = None, k: int = 10) -> list[str]:
+def found(
+    collection: Collection, query: str, pipeline: str | None = None, k: int = 10
+) -> list[str]:
     return [hit.doc_id for hit in collection.search(query, k, pipeline=pipeline).hits]
 
 
@@ -205,9 +207,7 @@ def test_a_collection_needs_an_encoder_that_exists(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
-def test_an_empty_collection_answers_with_nothing(
-    tmp_path: Path, cheap_encoders: Encoders
-) -> None:
+def test_an_empty_collection_answers_with_nothing(tmp_path: Path, cheap_encoders: Encoders) -> None:
     with Collection.create(tmp_path / "ix", encoders=cheap_encoders) as collection:
         assert collection.flush() == 0
         for pipeline in ("bm25", "multivector", "hybrid"):

@@ -20,7 +20,7 @@ except ImportError:
 class Shape(object):
     """A shape with corners.
 
-        Indented further than the rest, which cleaning keeps.
+        Indented further than the rest, which cleaning removes.
     """
 
     def area(self):
@@ -73,7 +73,7 @@ def test_public_names_in_the_order_of_the_file(installation: Path) -> None:
 def test_a_passage(installation: Path) -> None:
     assert list(docstring_passages())[2] == Document(
         "pkg.shapes.Shape",
-        "A shape with corners.\n\n    Indented further than the rest, which cleaning keeps.",
+        "A shape with corners.\n\nIndented further than the rest, which cleaning removes.",
         "pkg.shapes.Shape",
         {"module": "pkg.shapes", "kind": "class", "file": "pkg/shapes.py"},
     )

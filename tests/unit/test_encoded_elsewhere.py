@@ -3,21 +3,10 @@ from pathlib import Path
 import pytest
 
 from lexmax.collection import Collection
-from lexmax.encoders import Encoders, MultiVectorEncoder
+from lexmax.encoders import Encoders
+from lexmax.encoders.loading import Recipe
 from lexmax.errors import EncoderError
 from lexmax.types import Document
-
-
-class Renamed(Encoders):
-    """Gives another encoder's numbers a new name, as an upgrade of its weights would."""
-
-    def __init__(self, inner: Encoders) -> None:
-        super().__init__()
-        self._encoder = inner.multivector("minilm")
-
-    def multivector(self, spec: str) -> MultiVectorEncoder:
-        self._encoder.fingerprint = "other weights"  # type: ignore[misc]
-        return self._encoder
 
 
 def test_documents_of_another_encoder_are_not_compared(
@@ -27,7 +16,10 @@ def test_documents_of_another_encoder_are_not_compared(
         collection.add([Document("1", "some text")])
         collection.flush()
 
-    with Collection.open(tmp_path / "ix", encoders=Renamed(cheap_encoders)) as again:
+    other = cheap_encoders.multivector("minilm").__class__()
+    other.fingerprint = "other weights"  # type: ignore[misc]
+    upgraded = Encoders(multivector={"minilm": Recipe({}, lambda values: other)})
+    with Collection.open(tmp_path / "ix", encoders=upgraded) as again:
         with pytest.raises(EncoderError, match="encoded by word vectors, but this installation"):
             again.search("text", pipeline="multivector")
         assert len(again.search("text", pipeline="bm25").hits) == 1

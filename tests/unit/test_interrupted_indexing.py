@@ -19,6 +19,7 @@ import lexmax.building
 from conftest import WordVectors
 from lexmax.building import Silent
 from lexmax.encoders import Encoders
+from lexmax.encoders.loading import Recipe
 from lexmax.indexing import index_corpus
 
 class Slow(WordVectors):
@@ -26,13 +27,10 @@ class Slow(WordVectors):
         time.sleep(float(sys.argv[4]))
         return super().encode_documents(texts)
 
-class SlowEncoders(Encoders):
-    def multivector(self, spec):
-        return Slow()
-
+encoders = Encoders(multivector={"minilm": Recipe({}, lambda values: Slow())})
 lexmax.building.PART_DOCS = 40
 index_corpus(
-    Path(sys.argv[1]), [sys.argv[2]], choice=None, watcher=Silent(), encoders=SlowEncoders()
+    Path(sys.argv[1]), [sys.argv[2]], choice=None, watcher=Silent(), encoders=encoders
 )
 """
 

@@ -19,6 +19,10 @@ ARRAYS = [
 ]
 
 
+def _f32(values: Any) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32)
+
+
 @pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.dtype}{array.shape}")
 def test_files_are_those_of_numpy(tmp_path: Path, array: NDArray[Any]) -> None:
     np.save(tmp_path / "numpy.npy", array)
@@ -93,15 +97,15 @@ def test_appended_rows_make_the_file_that_numpy_saves(tmp_path: Path) -> None:
 def test_rows_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     file = NpyAppender(path, np.float32, ())
-    file.append(np.float32([1, 2]))
+    file.append(_f32([1, 2]))
     rows = file.checkpoint()
-    file.append(np.float32([3]))
+    file.append(_f32([3]))
     with path.open("ab") as torn:
         torn.write(b"\x01\x02")
     again = NpyAppender.resume(path, np.float32, (), rows)
-    again.append(np.float32([4]))
+    again.append(_f32([4]))
     again.close()
-    np.testing.assert_array_equal(np.load(path), np.float32([1, 2, 4]))
+    np.testing.assert_array_equal(np.load(path), _f32([1, 2, 4]))
 
 
 def test_a_closed_file_can_be_resumed(tmp_path: Path) -> None:

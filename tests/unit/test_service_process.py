@@ -17,6 +17,7 @@ import pytest
 
 from lexmax.errors import InputError
 from lexmax.service import Settings, serve
+from lexmax.service.run import listen
 
 START = [sys.executable, "-m", "lexmax.cli", "serve"]
 PATIENCE_S = 120.0
@@ -138,6 +139,11 @@ def test_a_port_in_use_is_an_error_that_says_so(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port} on 127.0.0.1 is in use"):
             serve(Settings(data=tmp_path, port=port, warm=()))
+
+
+def test_replies_are_not_held_back() -> None:
+    with listen("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
 
 
 def test_a_foreign_address_is_an_error_that_says_so(tmp_path: Path) -> None:

@@ -60,9 +60,12 @@ def test_a_lone_surrogate_reads_as_a_question_mark(pieces: WordPieces) -> None:
     assert pieces.first("a\ud800", 5).tolist() == pieces.first("a?", 5).tolist()
 
 
-def test_only_the_beginning_of_a_long_text_is_read(watched: tuple[WordPieces, Watched]) -> None:
+@pytest.mark.parametrize("part", ["retrieval of documents ", "東京大学で検索の研究", "a-b_[SEP]"])
+def test_only_the_beginning_of_a_long_text_is_read(
+    watched: tuple[WordPieces, Watched], part: str
+) -> None:
     pieces, tokenizer = watched
-    assert len(pieces.first("retrieval of documents, " * 50_000, 254)) == 254
+    assert len(pieces.first(part * 50_000, 254)) == 254
     assert tokenizer.n_characters < 10_000
 
 
