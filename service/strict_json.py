@@ -163,7 +163,8 @@ def _names(part: Any) -> list[str]:
 def _parts(parent: Any) -> list[Any]:
     if isinstance(parent, dict):
         return list(cast("dict[str, Any]", parent).values())
-    parts: list[Any] = parent if isinstance(parent, list) else []
+    any_parent: Any = parent
+    parts: list[Any] = any_parent if isinstance(parent, list) else []
     return parts
 
 
