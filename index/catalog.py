@@ -17,45 +17,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from lexmax.errors import CorruptionError, DocumentError, IndexFormatError
-from lexmax.index.durable import sync_file, sync_folder
+from lexmax.errors import CorruptionError, DocumentError
 from lexmax.index.failures import storage_errors
+from lexmax.index.schema import create_file, open_file
 from lexmax.types import Document, Json
-
-FILE_NAME = "catalog.sqlite"
-FORMAT_VERSION = 1
-OLDEST_READABLE = 1
-_APPLICATION_ID = 0x4C58_4D58  # "LXMX"
-
-_SCHEMA = f"""
-CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE documents (
-    serial INTEGER PRIMARY KEY AUTOINCREMENT,
-    doc_id TEXT NOT NULL,
-    title TEXT NOT NULL,
-    text TEXT NOT NULL,
-    metadata TEXT NOT NULL,
-    deleted INTEGER NOT NULL DEFAULT 0
-);
-CREATE UNIQUE INDEX living_doc_ids ON documents (doc_id) WHERE deleted = 0;
-CREATE INDEX deleted_serials ON documents (serial) WHERE deleted = 1;
-CREATE TABLE segments (
-    segment_id TEXT PRIMARY KEY,
-    first_serial INTEGER NOT NULL,
-    last_serial INTEGER NOT NULL,
-    n_docs INTEGER NOT NULL,
-    manifest_xxh3 TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE builds (segment_id TEXT PRIMARY KEY, progress TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE ingests (
-    sources TEXT PRIMARY KEY,
-    position INTEGER NOT NULL,
-    first_serial INTEGER NOT NULL
-) WITHOUT ROWID;
-INSERT INTO settings VALUES ('generation', '0');
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {FORMAT_VERSION};
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +61,7 @@ class Catalog:
     @staticmethod
     def create(path: Path, settings: Mapping[str, Json]) -> "Catalog":
         """A new catalog without documents; it is there whole or not at all."""
-        draft = path.with_name(path.name + ".new")
-        with storage_errors(path):
-            draft.unlink(missing_ok=True)
-            connection = sqlite3.connect(draft, isolation_level=None)
-            try:
-                connection.executescript(_SCHEMA)
-                rows = [(name, orjson.dumps(value).decode()) for name, value in settings.items()]
-                connection.executemany("INSERT INTO settings VALUES (?, ?)", rows)
-            finally:
-                connection.close()
-            sync_file(draft)
-            draft.rename(path)
-            sync_folder(path.parent)
+        create_file(path, {name: orjson.dumps(value).decode() for name, value in settings.items()})
         return Catalog.open(path)
 
     @staticmethod
@@ -119,23 +72,7 @@ class Catalog:
             CorruptionError: if the file is no catalog of ours.
             IndexFormatError: if another format version wrote it.
         """
-        with storage_errors(path):
-            connection = _connect(path)
-            application = connection.execute("PRAGMA application_id").fetchone()[0]
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if application != _APPLICATION_ID:
-            connection.close()
-            raise CorruptionError(
-                f"{path}: found another program's SQLite file; expected a catalog"
-            )
-        if not OLDEST_READABLE <= version <= FORMAT_VERSION:
-            connection.close()
-            raise IndexFormatError(
-                f"{path}: found format version {version}, this build reads {OLDEST_READABLE} to "
-                f"{FORMAT_VERSION}; index the corpus again with `lexmax index`, or use the "
-                "release that wrote it"
-            )
-        return Catalog(path, connection)
+        return Catalog(path, open_file(path))
 
     def close(self) -> None:
         """Close the file; the catalog cannot be used any more."""
@@ -345,15 +282,6 @@ class Catalog:
         with self._reading() as connection:
             rows = connection.execute("PRAGMA integrity_check(5)").fetchall()
         return [f"{self.path}: {row[0]}" for row in rows if row[0] != "ok"]
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=10, isolation_level=None, check_same_thread=False, cached_statements=64
-    )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
 
 
 def _bump_generation(connection: sqlite3.Connection) -> None:

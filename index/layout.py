@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexmax.errors import CollectionExistsError, NotACollectionError
-from lexmax.index import catalog
+from lexmax.index import schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Layout:
     @property
     def catalog(self) -> Path:
         """The SQLite file that is the truth."""
-        return self.folder / catalog.FILE_NAME
+        return self.folder / schema.FILE_NAME
 
     @property
     def lock(self) -> Path:
@@ -54,7 +54,7 @@ class Layout:
         elif not self.folder.is_dir():
             found = "a file"
         elif not self.catalog.is_file():
-            found = f"a folder without {catalog.FILE_NAME}"
+            found = f"a folder without {schema.FILE_NAME}"
         else:
             return
         raise NotACollectionError(

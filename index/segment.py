@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError
 from lexmax.index.append import NpyAppender
-from lexmax.index.candidates import CandidateIndex
 from lexmax.index.durable import sync_file, sync_folder
-from lexmax.index.fde import FdeParameters
 from lexmax.index.manifest import (
     Manifest,
     describe_files,
@@ -193,13 +191,7 @@ class SegmentWriter:
 
     def _finish_multivector(self, progress: Callable[[int], None] | None) -> dict[str, Json]:
         store = TokenStore.open(self._folder)
-        candidates = CandidateIndex.build(
-            store,
-            parameters=FdeParameters(dim=_dim(self._plan), seed=self._plan.seed),
-            seed=self._plan.seed,
-            progress=progress,
-        )
-        index = MultiVectorIndex(store, candidates)
+        index = MultiVectorIndex.build(store, seed=self._plan.seed, progress=progress)
         index.save(self._folder)
         return index.parameters()
 

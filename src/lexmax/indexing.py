@@ -37,10 +37,14 @@ class EncoderChoice:
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What an indexing job did, and what the collection holds now."""
+    """What an indexing job did, and what the collection holds now.
+
+    `already_read` documents of the corpus were stored by a job that was interrupted.
+    """
 
     stored: UpsertCount
     rejected: int
+    already_read: int
     n_docs: int
     n_segments: int
     seconds: float
@@ -143,22 +147,24 @@ def index_documents(
             "at least one; nothing was written"
         )
     with _opened(path, choice, encoders) as collection:
-        stored = _ingest(collection, chain([first], documents), name, rejects, watcher)
+        already_read = 0 if name is None else collection.ingest_position(name)
+        left = islice(chain([first], documents), already_read, None)
+        stored = _ingest(collection, left, name, already_read, rejects, watcher)
         collection.flush(watcher)
         n_docs, n_segments = collection.n_docs, collection.n_segments
-    return IndexReport(stored, rejects.count, n_docs, n_segments, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return IndexReport(stored, rejects.count, already_read, n_docs, n_segments, seconds)
 
 
 def _ingest(
     collection: Collection,
     documents: Iterator[Document],
     name: str | None,
+    done: int,
     rejects: _Rejects,
     watcher: Watcher,
 ) -> UpsertCount:
     aside = Layout(collection.path).rejects
-    position = collection.ingest_position(name) if name is not None else 0
-    done = sum(1 for _ in islice(documents, position))
     rejects.write(aside, first=True)
     count = UpsertCount()
     while batch := list(islice(documents, _TRANSACTION_DOCS)):

@@ -60,6 +60,8 @@ def print_result(result: SearchResult, console: Console) -> None:
 def print_index_report(report: IndexReport, path: Path, console: Console) -> None:
     """What was stored, what was left out, and how large the collection is."""
     stored = report.stored
+    if report.already_read:
+        console.print(f"went on after {report.already_read:,} documents of an interrupted job")
     counts = f"{stored.added:,} documents added, {stored.replaced:,} replaced (the last wins)"
     console.print(f"{counts}, {stored.unchanged:,} unchanged", highlight=False)
     if report.rejected:

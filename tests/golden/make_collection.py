@@ -1,7 +1,6 @@
-"""Writes the golden collection of the current format version: python tests/golden/make_collection.py
+"""Writes the golden collection of the current format version beside this file.
 
-Run it once for each new format version and commit what it writes; never write an old version anew.
-Its documents and vectors are made here, so that no encoder is needed to open it.
+Run it once for each new format version and commit what it writes; never write an old one anew. Its documents and vectors are made here, so that no encoder is needed to open it.
 """
 
 import sys
@@ -13,7 +12,7 @@ import numpy as np
 from lexmax.collection import Collection
 from lexmax.encoders import Encoders
 from lexmax.encoders.loading import Recipe
-from lexmax.index.catalog import FORMAT_VERSION
+from lexmax.index.schema import FORMAT_VERSION
 from lexmax.types import Document, TokenBatch
 
 TEXTS = (

@@ -16,9 +16,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def maker() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "make_collection", HERE / "make_collection.py"
-    )
+    spec = importlib.util.spec_from_file_location("make_collection", HERE / "make_collection.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -35,7 +33,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_a_golden_collection_exists_for_this_version() -> None:
-    from lexmax.index.catalog import FORMAT_VERSION
+    from lexmax.index.schema import FORMAT_VERSION
 
     assert (HERE / f"collection-v{FORMAT_VERSION}" / "catalog.sqlite").is_file()
 
@@ -68,7 +66,9 @@ def test_the_same_documents_still_give_the_same_bytes(
     with Collection.create(tmp_path / "fresh", encoders=maker.encoders()) as collection:
         collection.add(maker.documents())
         collection.flush()
-    fresh, old = (folder / "segments" / "000000000001-000000000006" for folder in (tmp_path / "fresh", path))
+    fresh, old = (
+        folder / "segments" / "000000000001-000000000006" for folder in (tmp_path / "fresh", path)
+    )
     names = sorted(file.name for file in old.iterdir())
     assert sorted(file.name for file in fresh.iterdir()) == names
     for name in names:

@@ -42,7 +42,7 @@ def index(path: Path, corpus: Path, *, most_bytes: int | None) -> subprocess.Com
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.jsonl"
-    words = "sail ship bone milk wing flow dense air vitamin calcium".split()
+    words = ["sail", "ship", "bone", "milk", "wing", "flow", "dense", "air", "vitamin", "calcium"]
     with path.open("wb") as file:
         for i in range(1500):
             text = " ".join(words[(i * j) % 10] + str(i % (j + 3)) for j in range(1, 40))
