@@ -75,8 +75,8 @@ def _header_of(path: Path) -> tuple[str, tuple[int, ...]]:
     try:
         with path.open("rb") as file:
             found = file.read(HEADER_BYTES)
-    except FileNotFoundError as error:
-        raise CorruptionError(f"{path}: missing; {_REMEDY}") from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise CorruptionError(f"{path}: missing, or no file; {_REMEDY}") from error
     if match := _HEADER.fullmatch(found, len(_MAGIC)):
         descr = match[1].decode("latin-1")
         shape = tuple(int(axis) for axis in match[2].split(b", "))

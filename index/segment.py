@@ -23,6 +23,7 @@ from lexmax.index.manifest import (
     write_manifest,
 )
 from lexmax.index.multivector import MultiVectorIndex
+from lexmax.index.npy import map_npy, write_npy
 from lexmax.index.sparse import SparseIndex
 from lexmax.index.tokens import TokenStore, TokenStoreWriter
 from lexmax.types import Json, SparseBatch, TokenBatch
@@ -77,8 +78,7 @@ class Segment:
 
 def read_serials(folder: Path) -> NDArray[np.int64]:
     """Serials of the documents that a segment, finished or being built, holds."""
-    serials: NDArray[np.int64] = np.load(folder / _SERIALS, mmap_mode="r", allow_pickle=False)
-    return serials
+    return map_npy(folder / _SERIALS, (np.int64,), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class SegmentWriter:
             }
         if "multivector" in plan.encoders:
             self._tokens = TokenStoreWriter(folder, _dim(plan))
-        np.save(folder / _SERIALS, plan.serials, allow_pickle=False)
+        write_npy(folder / _SERIALS, plan.serials)
         sync_file(folder / _SERIALS)
         sync_folder(folder)
 
@@ -183,8 +183,7 @@ class SegmentWriter:
         for file in files.values():
             file.close()
         lengths, term_ids, weights = (
-            np.load(self._staging / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in ("lengths", "term_ids", "weights")
+            map_npy(self._staging / f"{name}.npy", (dtype,), 1) for name, dtype in _STAGED.items()
         )
         indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
         SparseIndex.build(SparseBatch(indptr, term_ids, weights)).save(self._folder)

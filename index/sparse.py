@@ -4,13 +4,11 @@ Postings of 8-bit impacts, cut into windows of documents, find the candidates; a
 float32 weights gives the exact scores. Byte by byte: docs/format/sparse.md.
 """
 
-import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from scipy.sparse import csr_array
 
 from lexmax.errors import CorruptionError, QueryError, ShapeError
 from lexmax.index import _native
+from lexmax.index.npy import map_npy, write_npy
 from lexmax.types import Hits, SparseBatch
 
 # Offsets inside a window are 16 bits wide.
@@ -145,7 +144,7 @@ class SparseIndex:
     def save(self, directory: Path) -> None:
         """Write the files `sparse.*.npy` and `forward.*.npy`; equal indexes give equal bytes."""
         for name, (file, _) in _FILES.items():
-            np.save(directory / file, getattr(self, name), allow_pickle=False)
+            write_npy(directory / file, getattr(self, name))
 
     @staticmethod
     def open(directory: Path) -> "SparseIndex":
@@ -157,8 +156,7 @@ class SparseIndex:
                 no build writes raises CorruptionError then.
         """
         arrays = {
-            name: _mapped(directory / file, np.dtype(dtype))
-            for name, (file, dtype) in _FILES.items()
+            name: map_npy(directory / file, (dtype,), 1) for name, (file, dtype) in _FILES.items()
         }
         with _corruption(directory):
             return SparseIndex(**arrays, source=directory)
@@ -329,33 +327,6 @@ def _starts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 _REBUILD = "restore a backup, or index the corpus again with `lexmax index`"
-_HEADER_BYTES = 128
-_HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00\x76\x00"
-    rb"\{'descr': '([^']+)', 'fortran_order': False, 'shape': \((\d{1,18}),\), \} *\n"
-)
-
-
-def _mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """One file of `save`, (length,), mapped read-only.
-
-    Stricter than np.load, which warns or raises whatever its parser does at a damaged header:
-    only the header that `save` writes is read.
-    """
-    if not path.is_file():
-        raise CorruptionError(f"{path}: missing; {_REBUILD}")
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        header = _HEADER.fullmatch(file.read(_HEADER_BYTES))
-    if header is None:
-        raise CorruptionError(f"{path}: found no .npy header of a vector; {_REBUILD}")
-    descr, length = header[1].decode("latin-1"), int(header[2])
-    if descr != dtype.str:
-        raise CorruptionError(f"{path}: found dtype {descr}, expected {dtype.str}; {_REBUILD}")
-    if size != (expected := _HEADER_BYTES + length * dtype.itemsize):
-        raise CorruptionError(f"{path}: found {size} bytes, expected {expected}; {_REBUILD}")
-    mapped = np.memmap(path, dtype, mode="r", offset=_HEADER_BYTES, shape=(length,))
-    return mapped.view(np.ndarray)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter, Response
 
-from lexmax.collection import Collection, SearchResult
+from lexmax.collection import Collection
+from lexmax.results import SearchResult
 from lexmax.service.limits import check_count, check_query
 from lexmax.service.parts import Parts
 from lexmax.service.schemas import CollectionName, HitReply, SearchReply, SearchRequest

@@ -4,13 +4,9 @@ import shutil
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lexmax import pipeline as pipelines
 from lexmax.building import Silent, Watcher, build_segments
@@ -26,48 +22,14 @@ from lexmax.index.snapshot import Snapshot
 from lexmax.index.verification import VerifyReport, verify
 from lexmax.pending import Pending
 from lexmax.pipeline import Answer, CollectionEncoders, Pipeline, Signal
+from lexmax.results import Hit, Ranking, SearchResult, check_query
 from lexmax.types import Document, Json
-
-MAX_QUERY_CHARS = 8192
 
 _FLUSH_DOCS = 4096
 # Fewer pending documents than this stay pending when a collection closes: encoding them again
 # at the next open takes a second or two, and a segment each time would leave very many.
 _KEEP_PENDING_DOCS = 64
 _TRANSACTION_DOCS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One document of a result; `scores` are what the stages gave it, by stage."""
-
-    rank: int
-    doc_id: str
-    score: float
-    title: str
-    text: str
-    metadata: Mapping[str, Json]
-    scores: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """The answer to one query, best first, from the state at `generation`."""
-
-    query: str
-    pipeline: str
-    hits: tuple[Hit, ...]
-    timings_ms: Mapping[str, float]
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """The answers to a batch: an entry a query, best first; milliseconds are the batch's."""
-
-    doc_ids: list[list[str]]
-    scores: list[NDArray[np.float32]]
-    timings_ms: Mapping[str, float]
 
 
 class Collection:
@@ -223,7 +185,7 @@ class Collection:
                 search for, or k is below 1.
             PipelineError: if there is no such pipeline, or this collection cannot run it.
         """
-        _check_query(query, k)
+        check_query(query, k)
         chosen, snapshot, answer = self._run([query], k, pipeline)
         if answer.queries.is_empty(0):
             raise QueryError(
@@ -381,24 +343,6 @@ def _checked_specs(specs: Json) -> dict[Signal, str]:
     if not isinstance(specs, Mapping):
         return {}
     return {signal: str(specs[signal]) for signal in signals if signal in specs}
-
-
-def _check_query(query: str, k: int) -> None:
-    if k < 1:
-        raise QueryError(f"k is {k}; expected 1 or more; ask for at least one document")
-    if not query.strip():
-        raise QueryError("the query is empty; expected at least one word")
-    if len(query) > MAX_QUERY_CHARS:
-        raise QueryError(
-            f"the query has {len(query):,} characters; expected at most {MAX_QUERY_CHARS:,}; "
-            "shorten it, or search for parts of it"
-        )
-    try:
-        query.encode()
-    except UnicodeEncodeError as error:
-        raise QueryError(
-            f"the query is not valid text at character {error.start}; expected UTF-8"
-        ) from error
 
 
 def _batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:

@@ -23,6 +23,7 @@ from rich.progress import (
 )
 
 _EVERY_SECONDS = 10.0
+_UNITS = {"read": "bytes"}
 _TITLES = {"read": "reading", "encode": "encoding", "index": "indexing", "search": "searching"}
 
 
@@ -76,15 +77,16 @@ def _first_interrupt(watching: Watch, console: Console) -> Generator[None, None,
 
 
 class _Bars:
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress, unit: str) -> None:
+        self._progress, self._unit = progress, unit
         self._tasks: dict[str, TaskID] = {}
 
     def advance(self, stage: str, done: int, total: int) -> None:
         if stage not in self._tasks:
             title = _TITLES.get(stage, stage)
             # What an earlier run has done must not count as speed of this one.
-            self._tasks[stage] = self._progress.add_task(title, completed=done, rate="")
+            unit = _UNITS.get(stage, self._unit)
+            self._tasks[stage] = self._progress.add_task(title, completed=done, unit=unit, rate="")
         task = self._tasks[stage]
         self._progress.update(task, completed=done, total=total or None)
         speed = self._progress.tasks[task].speed
@@ -98,13 +100,13 @@ def _bars(console: Console, unit: str) -> Generator[_Bars, None, None]:
         TextColumn("{task.description:>9}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(unit + " {task.fields[rate]}"),
+        TextColumn("{task.fields[unit]} {task.fields[rate]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        yield _Bars(progress)
+        yield _Bars(progress, unit)
 
 
 class _Lines:
@@ -120,7 +122,8 @@ class _Lines:
             return
         self._said = now
         rate = (done - already) / (now - start) if now > start else 0.0
-        line: dict[str, Any] = {"stage": stage, "done": done, "total": total, "unit": self._unit}
+        line: dict[str, Any] = {"stage": stage, "done": done, "total": total}
+        line["unit"] = _UNITS.get(stage, self._unit)
         line["per_second"] = round(rate, 1)
         line["eta_s"] = round((total - done) / rate) if rate and total else None
         line["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

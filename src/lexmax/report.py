@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lexmax.collection import SearchResult
 from lexmax.index.verification import VerifyReport
 from lexmax.indexing import IndexReport
+from lexmax.results import SearchResult
 from lexmax.types import Json
 
 _SNIPPET_CHARS = 160

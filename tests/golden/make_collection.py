@@ -1,6 +1,7 @@
 """Writes the golden collection of the current format version beside this file.
 
-Run it once for each new format version and commit what it writes; never write an old one anew. Its documents and vectors are made here, so that no encoder is needed to open it.
+Run it once for each new format version and commit what it writes; never write an old one anew.
+Its documents and vectors are made here, so that no encoder is needed to open it.
 """
 
 import sys
@@ -74,6 +75,7 @@ def main() -> int:
         collection.flush()
         collection.add([Document("doc/2", "A wing of a bird lifts it too.", title="New")])
         collection.delete(["doc/3"])
+    (path / "writer.lock").unlink()
     return 0
 
 
