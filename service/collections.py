@@ -44,6 +44,11 @@ class OpenCollections:
         self._opened: dict[str, _Opened] = {}
         self._claimed: set[str] = set()
         self._deleting: set[str] = set()
+        if Layout(folder).catalog.is_file():
+            raise InputError(
+                f"{folder}: found one collection; expected the folder that holds it, and maybe "
+                f"others; serve {folder.resolve().parent}"
+            )
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for left in folder.glob(f"{_DELETED}*"):

@@ -40,6 +40,14 @@ def test_names_are_collections_only(opened: OpenCollections, tmp_path: Path) -> 
     assert opened.names() == ["a", "b"]
 
 
+def test_a_collection_in_the_place_of_its_folder_is_named(
+    opened: OpenCollections, tmp_path: Path
+) -> None:
+    create(opened, "a")
+    with pytest.raises(InputError, match="found one collection; expected the folder that holds it"):
+        OpenCollections(tmp_path / "a", encoders=Encoders())
+
+
 def test_a_collection_is_opened_once(opened: OpenCollections) -> None:
     create(opened, "a")
     with opened.using("a") as first, opened.using("a") as second:
