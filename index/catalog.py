@@ -15,12 +15,21 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+import xxhash
 from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError, DocumentError
 from lexmax.index.failures import storage_errors
 from lexmax.index.schema import create_file, open_file
 from lexmax.types import Document, Json
+
+# What searches do not see yet: documents from here on belong to an ingest.
+_FIRST_UNSEEN = "(SELECT COALESCE(MIN(first_serial), 1 << 62) FROM ingests)"
+_LAST_PUBLISHED = "(SELECT COALESCE(MAX(last_serial), 0) FROM segments)"
+_REPLACED_UNSEEN = (
+    f"(deleted = 1 AND serial < {_FIRST_UNSEEN} AND COALESCE(replaced_by, 0) >= {_FIRST_UNSEEN}"
+    f" AND replaced_by > {_LAST_PUBLISHED})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +97,8 @@ class Catalog:
     def _writing(self) -> Generator[sqlite3.Connection, None, None]:
         """One transaction, durable when the block ends; nothing changes if the block raises."""
         with self._lock, storage_errors(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 _bump_generation(self._connection)
                 self._connection.execute("COMMIT")
@@ -141,12 +150,7 @@ class Catalog:
     def delete(self, doc_ids: Iterable[str]) -> int:
         """Mark documents deleted in one transaction; how many there were."""
         with self._writing() as connection:
-            return sum(
-                connection.execute(
-                    "UPDATE documents SET deleted = 1 WHERE doc_id = ? AND deleted = 0", (doc_id,)
-                ).rowcount
-                for doc_id in doc_ids
-            )
+            return sum(_delete_one(connection, doc_id) for doc_id in doc_ids)
 
     def ingest_position(self, sources: str) -> int:
         """Entries of these sources that an interrupted ingest has consumed; 0 if none was."""
@@ -211,12 +215,13 @@ class Catalog:
         return int(row[0] or 0)
 
     def searchable_pending(self) -> NDArray[np.int64]:
-        """Serials of living documents past the last segment, but for those of an ingest."""
+        """Serials of documents past the last segment that a search finds: none of an ingest.
+
+        A version that an ingest replaces is found until the new one is published.
+        """
         return self._serials(
-            "SELECT serial FROM documents WHERE deleted = 0"
-            " AND serial > (SELECT COALESCE(MAX(last_serial), 0) FROM segments)"
-            " AND serial < (SELECT COALESCE(MIN(first_serial), 1 << 62) FROM ingests)"
-            " ORDER BY serial",
+            f"SELECT serial FROM documents WHERE (deleted = 0 OR {_REPLACED_UNSEEN})"
+            f" AND serial > {_LAST_PUBLISHED} AND serial < {_FIRST_UNSEEN} ORDER BY serial",
             (),
         )
 
@@ -228,8 +233,12 @@ class Catalog:
         )
 
     def deleted_serials(self) -> NDArray[np.int64]:
-        """Serials of documents deleted since their segment was built, ascending."""
-        return self._serials("SELECT serial FROM documents WHERE deleted = 1 ORDER BY serial", ())
+        """Serials of documents that a search must no longer find, ascending."""
+        return self._serials(
+            f"SELECT serial FROM documents WHERE deleted = 1 AND NOT {_REPLACED_UNSEEN}"
+            " ORDER BY serial",
+            (),
+        )
 
     def _serials(self, statement: str, values: tuple[int, ...]) -> NDArray[np.int64]:
         with self._reading() as connection:
@@ -278,10 +287,20 @@ class Catalog:
         return int(row[0])
 
     def problems(self) -> list[str]:
-        """What SQLite finds wrong with its own file."""
+        """What SQLite finds wrong with its file, and documents that are not what was stored."""
         with self._reading() as connection:
             rows = connection.execute("PRAGMA integrity_check(5)").fetchall()
-        return [f"{self.path}: {row[0]}" for row in rows if row[0] != "ok"]
+            found = [f"{self.path}: {row[0]}" for row in rows if row[0] != "ok"]
+            stored = connection.execute(
+                "SELECT serial, doc_id, title, text, metadata, xxh3 FROM documents"
+            )
+            changed = [row[0] for row in stored if _checksum(*row[1:5]) != row[5]]
+        if changed:
+            found.append(
+                f"{self.path}: {len(changed)} documents differ from what was stored, the first "
+                f"has serial {changed[0]}; restore a backup, or store them again"
+            )
+        return found
 
 
 def _bump_generation(connection: sqlite3.Connection) -> None:
@@ -293,13 +312,18 @@ def _bump_generation(connection: sqlite3.Connection) -> None:
 def _remember_ingest(
     connection: sqlite3.Connection, sources: str, position: int, *, n_new: int
 ) -> None:
-    """One ingest at a time: what is remembered of another is of a job that was given up."""
-    connection.execute("DELETE FROM ingests WHERE sources <> ?", (sources,))
+    """One ingest at a time: what is remembered of another is of a job that was given up.
+
+    Its documents stay unseen all the same: they may be very many, and the build of this ingest
+    takes them along.
+    """
+    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'documents'").fetchone()
+    first_new = 1 - n_new + (last[0] if last else 0)
+    unseen = connection.execute("SELECT MIN(first_serial) FROM ingests").fetchone()[0]
+    connection.execute("DELETE FROM ingests")
     connection.execute(
-        "INSERT INTO ingests VALUES (?, ?, ("
-        "SELECT 1 - ? + COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'documents'))"
-        " ON CONFLICT (sources) DO UPDATE SET position = excluded.position",
-        (sources, position, n_new),
+        "INSERT INTO ingests VALUES (?, ?, ?)",
+        (sources, position, first_new if unseen is None else unseen),
     )
 
 
@@ -311,13 +335,42 @@ def _upsert_one(connection: sqlite3.Connection, document: Document) -> UpsertCou
     ).fetchone()
     if row is not None and row[1:] == new:
         return UpsertCount(unchanged=1)
-    if row is not None:
-        connection.execute("UPDATE documents SET deleted = 1 WHERE serial = ?", row[:1])
-    connection.execute(
-        "INSERT INTO documents (doc_id, title, text, metadata) VALUES (?, ?, ?, ?)",
-        (document.doc_id, *new),
+    if row is None:
+        _insert(connection, document.doc_id, *new)
+        return UpsertCount(added=1)
+    # In this order, because an id has one living row.
+    connection.execute("UPDATE documents SET deleted = 1 WHERE serial = ?", row[:1])
+    serial = _insert(connection, document.doc_id, *new)
+    connection.execute("UPDATE documents SET replaced_by = ? WHERE serial = ?", (serial, row[0]))
+    return UpsertCount(replaced=1)
+
+
+def _insert(
+    connection: sqlite3.Connection, doc_id: str, title: str, text: str, metadata: str
+) -> int:
+    cursor = connection.execute(
+        "INSERT INTO documents (doc_id, title, text, metadata, xxh3) VALUES (?, ?, ?, ?, ?)",
+        (doc_id, title, text, metadata, _checksum(doc_id, title, text, metadata)),
     )
-    return UpsertCount(added=1) if row is None else UpsertCount(replaced=1)
+    return int(cursor.lastrowid or 0)
+
+
+def _delete_one(connection: sqlite3.Connection, doc_id: str) -> int:
+    # Nor may an older version be found that an ingest has replaced but not yet published.
+    connection.execute(
+        f"UPDATE documents SET replaced_by = NULL WHERE doc_id = ? AND {_REPLACED_UNSEEN}"
+        " AND EXISTS (SELECT 1 FROM ingests)",
+        (doc_id,),
+    )
+    return connection.execute(
+        "UPDATE documents SET deleted = 1 WHERE doc_id = ? AND deleted = 0", (doc_id,)
+    ).rowcount
+
+
+def _checksum(doc_id: str, title: str, text: str, metadata: str) -> int:
+    """xxh3-64 of a document's parts with zero bytes between, as SQLite's signed integer."""
+    joined = "\0".join((doc_id, title, text, metadata)).encode()
+    return int.from_bytes(xxhash.xxh3_64_digest(joined), "big", signed=True)
 
 
 def _metadata(document: Document) -> str:

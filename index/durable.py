@@ -6,6 +6,8 @@ from pathlib import Path
 import orjson
 import xxhash
 
+# Ends the name of a file that is being written, until it takes the place of the whole one.
+DRAFT = ".tmp"
 _CHUNK = 1 << 20
 
 
@@ -26,13 +28,19 @@ def sync_folder(path: Path) -> None:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path`: readers see the old bytes or the new ones, nothing between."""
-    draft = path.with_name(path.name + ".tmp")
+    draft = path.with_name(path.name + DRAFT)
     with draft.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
     sync_folder(path.parent)
+
+
+def drop_drafts(folder: Path) -> None:
+    """Remove what an interrupted write left beside the file that it was to replace."""
+    for draft in folder.glob("*" + DRAFT):
+        draft.unlink()
 
 
 def to_json(value: object) -> bytes:

@@ -28,7 +28,9 @@ def _from_os(error: OSError, path: Path) -> StorageError:
 
 def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
     text = str(error)
-    if "disk is full" in text or "disk I/O error" in text:
+    # What SQLite cannot write, but for want of room: a quota, or a limit on the size of files.
+    no_room = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
+    if getattr(error, "sqlite_errorname", "") in no_room or "disk is full" in text:
         return _from_os(OSError(errno.ENOSPC, text), path)
     if "locked" in text or "busy" in text:
         return LockedError(f"{path}: catalog is busy ({text}); expected one writer; try again")

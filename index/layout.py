@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lexmax.errors import CollectionExistsError, NotACollectionError
 from lexmax.index import schema
+from lexmax.index.durable import sync_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,22 @@ class Layout:
 
     def make(self) -> None:
         """Make the folder for a new collection; it may exist, but must be empty."""
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        if self.folder.exists() and not self._is_blank():
             raise CollectionExistsError(
                 f"{self.folder}: found files there; expected a folder that is empty or does not "
                 "exist; open it, or choose another path"
             )
-        (self.folder / "segments").mkdir(parents=True)
+        (self.folder / "segments").mkdir(parents=True, exist_ok=True)
+        sync_folder(self.folder.parent)
+
+    def _is_blank(self) -> bool:
+        """Whether nothing is there but what a killed `make` leaves."""
+        left = {"segments", f"{schema.FILE_NAME}.new", f"{schema.FILE_NAME}.new-journal"}
+        return (
+            self.folder.is_dir()
+            and all(path.name in left for path in self.folder.iterdir())
+            and not any((self.folder / "segments").glob("*"))
+        )
 
     def require(self) -> None:
         """Raise NotACollectionError unless the folder holds a catalog."""
@@ -62,9 +73,9 @@ class Layout:
             "make one with `lexmax index PATH CORPUS`"
         )
 
-    def sweep(self, known: Set[str]) -> None:
+    def sweep(self, *, published: Set[str], building: Set[str]) -> None:
         """Remove what a killed job left behind: folders that the catalog does not name."""
-        for room in ("segments", "staging"):
+        for room, known in (("segments", published | building), ("staging", building)):
             for path in (self.folder / room).glob("*"):
                 if path.name not in known:
                     shutil.rmtree(path, ignore_errors=True)

@@ -40,12 +40,11 @@ class WriterLock:
                 f"{self._path.parent}: process {owner or 'unknown'} is writing to this collection; "
                 "expected one writer; wait until it ends, or stop it, and run the command again"
             ) from error
-        # On a full disk the lock still holds; only the owner's number is missing from the message.
-        with storage_errors(self._path):
-            os.ftruncate(descriptor, 0)
-        with suppress(OSError):
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+        # On a full disk the lock still holds; only the owner's number is missing from the message.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let others write."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from lexmax.errors import CorruptionError
+from lexmax.index.durable import DRAFT
 from lexmax.index.failures import storage_errors
 
 HEADER_BYTES = 128
@@ -40,7 +41,7 @@ def write_npy(path: Path, array: NDArray[Any]) -> None:
     Raises:
         StorageError: where the file cannot be written.
     """
-    draft = path.with_name(path.name + ".tmp")
+    draft = path.with_name(path.name + DRAFT)
     with storage_errors(path):
         with draft.open("wb") as file:
             file.write(npy_header(array.dtype, array.shape))

@@ -21,7 +21,9 @@ CREATE TABLE documents (
     title TEXT NOT NULL,
     text TEXT NOT NULL,
     metadata TEXT NOT NULL,
-    deleted INTEGER NOT NULL DEFAULT 0
+    xxh3 INTEGER NOT NULL,
+    deleted INTEGER NOT NULL DEFAULT 0,
+    replaced_by INTEGER
 );
 CREATE UNIQUE INDEX living_doc_ids ON documents (doc_id) WHERE deleted = 0;
 CREATE INDEX deleted_serials ON documents (serial) WHERE deleted = 1;

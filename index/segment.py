@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError
 from lexmax.index.append import NpyAppender
-from lexmax.index.durable import sync_file, sync_folder
+from lexmax.index.durable import drop_drafts, sync_file, sync_folder
 from lexmax.index.manifest import (
     Manifest,
     describe_files,
@@ -120,7 +120,10 @@ class SegmentWriter:
             self._tokens = TokenStoreWriter(folder, _dim(plan))
         write_npy(folder / _SERIALS, plan.serials)
         sync_file(folder / _SERIALS)
-        sync_folder(folder)
+        for place in (folder, staging):
+            sync_folder(place)
+            sync_folder(place.parent)
+            sync_folder(place.parent.parent)
 
     @staticmethod
     def resume(
@@ -163,6 +166,7 @@ class SegmentWriter:
         `progress` is told how many documents have got their candidate codes.
         """
         parameters: dict[str, Json] = {}
+        drop_drafts(self._folder)
         if self._sparse is not None:
             self._finish_sparse(self._sparse)
         if self._tokens is not None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.encoders import MultiVectorEncoder, SparseEncoder
+from lexmax.errors import CorruptionError
 from lexmax.index.catalog import Catalog, SegmentRow
 from lexmax.index.durable import sync_folder
 from lexmax.index.failures import storage_errors
@@ -158,7 +159,7 @@ def _resumed(
     segment_id: str,
     state: Mapping[str, Any],
 ) -> _Build | None:
-    """None, and the build is forgotten, if encoders now give other numbers than they gave then."""
+    """None, and the build is forgotten, if its files are gone or its encoders have changed."""
     multivector = encoders.multivector
     specs = {name: found["spec"] for name, found in state["encoders"].items()}
     sparse = encoders.registry.sparse(specs["sparse"]) if "sparse" in specs else None
@@ -166,14 +167,14 @@ def _resumed(
         catalog.forget_build(segment_id)
         return None
     folder, staging = layout.segment(segment_id), layout.staging(segment_id)
-    with storage_errors(layout.folder):
-        plan = SegmentPlan(
-            segment_id,
-            read_serials(folder),
-            state["encoders"],
-            None if multivector is None else multivector.dim,
-        )
+    dim = None if multivector is None else multivector.dim
+    try:
+        plan = SegmentPlan(segment_id, read_serials(folder), state["encoders"], dim)
         writer = SegmentWriter.resume(folder, staging, plan, state["writer"])
+    except CorruptionError:
+        # The documents are in the catalog: what is damaged can be built anew.
+        catalog.forget_build(segment_id)
+        return None
     return _Build(catalog, layout, sparse, multivector, plan, writer, int(state["done"]))
 
 

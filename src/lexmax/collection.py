@@ -11,7 +11,7 @@ from types import TracebackType
 from lexmax import pipeline as pipelines
 from lexmax.building import Silent, Watcher, build_segments
 from lexmax.encoders import Encoders
-from lexmax.errors import InputError, QueryError
+from lexmax.errors import InputError, QueryError, StorageError
 from lexmax.index.catalog import Catalog, SegmentRow, UpsertCount
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
@@ -47,6 +47,7 @@ class Collection:
         self._write_lock = threading.RLock()
         self._refresh_lock = threading.Lock()
         self._writer = WriterLock(layout.lock)
+        self._closed = False
         self._pending = Pending(self.encoders)
         self._segments: dict[str, Segment] = {}
         self._snapshot = Snapshot(-1, ())
@@ -262,8 +263,7 @@ class Collection:
                 if self._writer.held and self._n_pending() >= _KEEP_PENDING_DOCS:
                     self.flush()
             finally:
-                self._catalog.close()
-                self._writer.release()
+                self.abandon()
 
     def __enter__(self) -> "Collection":
         return self
@@ -282,16 +282,19 @@ class Collection:
     def abandon(self) -> None:
         """Close without building anything; nothing that was acknowledged is lost."""
         with self._write_lock:
+            self._closed = True
             self._catalog.close()
             self._writer.release()
 
     @contextmanager
     def _writing(self) -> Generator[None, None, None]:
         with self._write_lock:
+            if self._closed:
+                raise StorageError(f"{self.path}: the collection is closed; open it again")
             if not self._writer.held:
                 self._writer.acquire()
-                known = {row.segment_id for row in self._catalog.segments()}
-                self._layout.sweep(known | set(self._catalog.builds()))
+                published = {row.segment_id for row in self._catalog.segments()}
+                self._layout.sweep(published=published, building=set(self._catalog.builds()))
             yield
 
     def _n_pending(self) -> int:

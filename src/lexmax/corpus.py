@@ -74,10 +74,19 @@ def total_bytes(sources: Sequence[str | Path]) -> int | None:
     Raises:
         CorpusError: if a source is missing or of unknown kind.
     """
-    paths = [_find(source).path for source in sources]
-    if any(path is None or not path.is_file() for path in paths):
+    files = source_files(sources)
+    if len(files) < len(sources) or not all(path.is_file() for path in files):
         return None
-    return sum(path.stat().st_size for path in paths if path is not None)
+    return sum(path.stat().st_size for path in files)
+
+
+def source_files(sources: Sequence[str | Path]) -> list[Path]:
+    """The files that the sources stand for, standard input left out.
+
+    Raises:
+        CorpusError: if a source is missing or of unknown kind.
+    """
+    return [path for source in sources if (path := _find(source).path) is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import orjson
 
 from lexmax.building import Watcher
 from lexmax.collection import Collection
-from lexmax.corpus import Reject, read_documents, total_bytes
+from lexmax.corpus import Reject, read_documents, source_files, total_bytes
 from lexmax.encoders import Encoders
 from lexmax.errors import CorpusError, InputError
 from lexmax.index.catalog import UpsertCount
@@ -167,13 +167,15 @@ def _ingest(
     aside = Layout(collection.path).rejects
     rejects.write(aside, first=True)
     count = UpsertCount()
-    while batch := list(islice(documents, _TRANSACTION_DOCS)):
-        done += len(batch)
-        count += collection.store(batch, ingest=(name or _STDIN, done))
+    try:
+        while batch := list(islice(documents, _TRANSACTION_DOCS)):
+            done += len(batch)
+            count += collection.store(batch, ingest=(name or _STDIN, done))
+            rejects.write(aside, first=False)
+            if watcher.stopped():
+                raise KeyboardInterrupt
+    finally:
         rejects.write(aside, first=False)
-        if watcher.stopped():
-            raise KeyboardInterrupt
-    rejects.write(aside, first=False)
     return count
 
 
@@ -184,8 +186,12 @@ def _opened(path: Path, choice: EncoderChoice | None, encoders: Encoders | None)
             path, sparse=wanted.sparse, multivector=wanted.multivector, encoders=encoders
         )
     collection = Collection.open(path, encoders=encoders)
-    if choice is not None:
-        _require_same(collection, choice)
+    try:
+        if choice is not None:
+            _require_same(collection, choice)
+    except BaseException:
+        collection.abandon()
+        raise
     return collection
 
 
@@ -208,9 +214,7 @@ def _name_of(sources: Sequence[str]) -> str | None:
     if _STDIN in sources:
         return None
     found: list[tuple[str, int, int]] = []
-    for source in sources:
-        path = Path(source).resolve()
-        if path.exists():
-            status = path.stat()
-            found.append((str(path), status.st_size, status.st_mtime_ns))
+    for path in source_files(sources):
+        status = path.stat()
+        found.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
     return orjson.dumps(found).decode()

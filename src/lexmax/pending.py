@@ -12,12 +12,12 @@ from lexmax.pipeline import CollectionEncoders
 from lexmax.types import SparseBatch, TokenBatch
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Encoded:
     """Pending documents so far: their texts, their encodings, and the segment made of these."""
 
     segment: Segment = field(default_factory=lambda: Segment(np.zeros(0, np.int64), None, None))
-    texts: list[str] = field(default_factory=list[str])
+    texts: tuple[str, ...] = ()
     sparse: SparseBatch | None = None
     tokens: TokenBatch | None = None
     fitted: SparseEncoder | None = None
@@ -40,26 +40,32 @@ class Pending:
             self._encoded, known = _Encoded(), known[:0]
         new = wanted[~np.isin(wanted, known)]
         if len(new):
-            self._encode([document.full_text for document in catalog.documents(new)])
-            done = self._encoded
-            done.segment = Segment.in_memory(np.concatenate([known, new]), done.sparse, done.tokens)
+            # Replaced whole, so that an interruption leaves what was encoded before.
+            self._encoded = self._extended(self._encoded, catalog, new)
         return self._encoded.segment
 
-    def _encode(self, texts: list[str]) -> None:
-        done = self._encoded
-        done.texts += texts
-        if (encoder := self._encoders.sparse) is not None:
-            self._encode_terms(encoder, texts)
-        if (by_tokens := self._encoders.multivector) is not None:
-            old = [] if done.tokens is None else [done.tokens]
-            new = by_tokens.encode_documents(texts)
-            done.tokens = TokenBatch.concatenate([*old, new], by_tokens.dim)
+    def _extended(self, old: _Encoded, catalog: Catalog, serials: NDArray[np.int64]) -> _Encoded:
+        new = tuple(document.full_text for document in catalog.documents(serials))
+        fitted, fitted_on, sparse = self._terms(old, new)
+        tokens = self._tokens(old, new)
+        segment = Segment.in_memory(np.concatenate([old.segment.serials, serials]), sparse, tokens)
+        return _Encoded(segment, old.texts + new, sparse, tokens, fitted, fitted_on)
 
-    def _encode_terms(self, encoder: SparseEncoder, texts: list[str]) -> None:
+    def _terms(
+        self, old: _Encoded, new: tuple[str, ...]
+    ) -> tuple[SparseEncoder | None, int, SparseBatch | None]:
         """Constants are measured again when the pending documents have doubled."""
-        done = self._encoded
-        old = [] if done.sparse is None else [done.sparse]
-        if done.fitted is None or len(done.texts) >= 2 * done.fitted_on:
-            done.fitted, done.fitted_on = encoder.fitted(done.texts), len(done.texts)
-            old, texts = [], done.texts
-        done.sparse = SparseBatch.concatenate([*old, done.fitted.encode_documents(texts)])
+        if (encoder := self._encoders.sparse) is None:
+            return None, 0, None
+        texts = old.texts + new
+        if old.fitted is None or old.sparse is None or len(texts) >= 2 * old.fitted_on:
+            fitted = encoder.fitted(texts)
+            return fitted, len(texts), fitted.encode_documents(texts)
+        encoded = [old.sparse, old.fitted.encode_documents(new)]
+        return old.fitted, old.fitted_on, SparseBatch.concatenate(encoded)
+
+    def _tokens(self, old: _Encoded, new: tuple[str, ...]) -> TokenBatch | None:
+        if (encoder := self._encoders.multivector) is None:
+            return None
+        before = [] if old.tokens is None else [old.tokens]
+        return TokenBatch.concatenate([*before, encoder.encode_documents(new)], encoder.dim)

@@ -63,12 +63,45 @@ def test_an_ingest_hides_its_documents_but_not_those_before_it(catalog: Catalog)
     assert catalog.searchable_pending().tolist() == [1, 2, 3, 4]
 
 
-def test_another_ingest_forgets_the_one_that_was_given_up(catalog: Catalog) -> None:
+def test_another_ingest_takes_the_documents_of_one_that_was_given_up(catalog: Catalog) -> None:
     catalog.upsert([Document("a", "one")], ingest=("old files", 1))
     catalog.upsert([Document("b", "two")], ingest=("new files", 1))
 
     assert catalog.ingest_position("old files") == 0
-    assert catalog.searchable_pending().tolist() == [1]
+    assert catalog.ingest_position("new files") == 1
+    assert catalog.searchable_pending().tolist() == []
+
+
+def test_a_version_is_found_until_that_of_an_ingest_is_published(catalog: Catalog) -> None:
+    catalog.upsert([Document("a", "one"), Document("b", "one")])
+    catalog.publish(SegmentRow("1-2", 1, 2, 2, "abc"))
+    catalog.upsert([Document("p", "pending")])
+    later = [Document("a", "two"), Document("a", "three"), Document("b", "two"), Document("p", "x")]
+    catalog.upsert(later, ingest=("files", 4))
+
+    # Serials 4 to 7 are unseen; 4 was replaced by 5 before anybody could see it.
+    assert catalog.deleted_serials().tolist() == [4]
+    assert catalog.searchable_pending().tolist() == [3]
+
+    catalog.delete(["b"])
+    assert catalog.deleted_serials().tolist() == [2, 4, 6]
+
+    catalog.publish(SegmentRow("5-7", 5, 7, 2, "abc"))
+    assert catalog.deleted_serials().tolist() == [1, 2, 3, 4, 6]
+
+
+def test_a_changed_byte_of_a_document_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    catalog = Catalog.create(path, {})
+    catalog.upsert([Document("a", "the quick fox"), Document("b", "a lazy dog")])
+    assert catalog.problems() == []
+    catalog.close()
+    content = path.read_bytes()
+    assert content.count(b"quick fox") == 1
+    path.write_bytes(content.replace(b"quick fox", b"quick fix"))
+
+    (problem,) = Catalog.open(path).problems()
+    assert "1 documents differ from what was stored, the first has serial 1" in problem
 
 
 def test_publishing_ends_the_build_and_covers_the_serials(catalog: Catalog) -> None:
