@@ -87,8 +87,8 @@ def read_manifest(folder: Path, *, expected_xxh3: str | None = None) -> Manifest
     if not isinstance(version, int) or not OLDEST_READABLE <= version <= FORMAT_VERSION:
         raise IndexFormatError(
             f"{path}: found format version {version}, this build reads {OLDEST_READABLE} to "
-            f"{FORMAT_VERSION}; index the corpus again with `lexmax index`, or use the release "
-            "that wrote it"
+            f"{FORMAT_VERSION}; index the corpus into another folder with `lexmax index`, or use "
+            "the release that wrote it"
         )
     own = body.pop("xxh3", None)
     if own != _checksum_of(body) or expected_xxh3 not in (None, own):
@@ -96,7 +96,7 @@ def read_manifest(folder: Path, *, expected_xxh3: str | None = None) -> Manifest
     return Manifest(**{name: body[name] for name in Manifest.__dataclass_fields__})
 
 
-_REBUILD = "restore a backup, or index the corpus again with `lexmax index`"
+_REBUILD = "restore a backup, or index the corpus into another folder with `lexmax index`"
 
 
 def _parse(path: Path) -> dict[str, Any]:

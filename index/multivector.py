@@ -74,12 +74,12 @@ class MultiVectorIndex:
             index = MultiVectorIndex(store, candidates)
         except ShapeError as error:
             raise CorruptionError(
-                f"{directory}: {error}; restore a backup, or index the corpus again"
+                f"{directory}: {error}; restore a backup, or index the corpus into another folder"
             ) from error
         if (found := index.parameters()) != dict(parameters):
             raise CorruptionError(
                 f"{directory}: found {found}; expected {dict(parameters)}; "
-                "restore a backup, or index the corpus again"
+                "restore a backup, or index the corpus into another folder"
             )
         return index
 

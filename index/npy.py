@@ -22,7 +22,7 @@ _HEADER = re.compile(
     rb"\{'descr': '([^']*)', 'fortran_order': False, "
     rb"'shape': \(([0-9]{1,18}(?:, [0-9]{1,18})*),?\), \} *\n"
 )
-_REMEDY = "restore a backup, or index the corpus again"
+_REMEDY = "restore a backup, or index the corpus into another folder"
 
 
 def npy_header(dtype: DTypeLike, shape: tuple[int, ...]) -> bytes:

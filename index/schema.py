@@ -75,13 +75,16 @@ def open_file(path: Path) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != _APPLICATION_ID:
         connection.close()
-        raise CorruptionError(f"{path}: found another program's SQLite file; expected a catalog")
+        raise CorruptionError(
+            f"{path}: found an empty file, or another program's; expected a catalog; "
+            "restore a backup, or index the corpus into another folder"
+        )
     if not OLDEST_READABLE <= version <= FORMAT_VERSION:
         connection.close()
         raise IndexFormatError(
             f"{path}: found format version {version}, this build reads {OLDEST_READABLE} to "
-            f"{FORMAT_VERSION}; index the corpus again with `lexmax index`, or use the "
-            "release that wrote it"
+            f"{FORMAT_VERSION}; index the corpus into another folder with `lexmax index`, or use "
+            "the release that wrote it"
         )
     return connection
 

@@ -326,7 +326,7 @@ def _starts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
-_REBUILD = "restore a backup, or index the corpus again with `lexmax index`"
+_REBUILD = "restore a backup, or index the corpus into another folder with `lexmax index`"
 
 
 @contextmanager

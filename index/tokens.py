@@ -84,7 +84,7 @@ class TokenStore:
         except ShapeError as error:
             raise CorruptionError(
                 f"{directory}: token files do not fit together: {error}; "
-                "restore a backup, or index the corpus again"
+                "restore a backup, or index the corpus into another folder"
             ) from error
 
     def save(self, directory: Path) -> None:
@@ -172,7 +172,7 @@ class TokenStore:
         if not sound:
             raise CorruptionError(
                 f"{self.source or 'token store'}: found vectors with NaN or infinity; expected "
-                "finite numbers; restore a backup, or index the corpus again"
+                "finite numbers; restore a backup, or index the corpus into another folder"
             )
 
     def _check(self, ordinals: NDArray[np.int64]) -> None:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from lexmax.encoders import Encoders
 from lexmax.errors import LexmaxError
 from lexmax.service import problems, routes
-from lexmax.service.collections import OpenCollections
+from lexmax.service.collections import NAME_RULE, OpenCollections
 from lexmax.service.logs import Log, make_log
 from lexmax.service.metrics import Metrics
 from lexmax.service.parts import Service
@@ -98,6 +98,8 @@ async def _prepare(service: Service) -> None:
 def _warm(service: Service) -> None:
     for spec in service.settings.warm:
         service.encoders.multivector(spec).encode_queries(["warm"])
+    for name in service.collections.misnamed():
+        service.log.error("collection_not_served", folder=name, expected_name=NAME_RULE)
     for name in service.collections.names():
         try:
             with service.collections.using(name):

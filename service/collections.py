@@ -49,6 +49,8 @@ class OpenCollections:
                 f"{folder}: found one collection; expected the folder that holds it, and maybe "
                 f"others; serve {folder.resolve().parent}"
             )
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: found a file; expected a folder of collections")
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for left in folder.glob(f"{_DELETED}*"):
@@ -61,6 +63,17 @@ class OpenCollections:
                 path.name
                 for path in self._folder.iterdir()
                 if _NAME.fullmatch(path.name) and Layout(path).catalog.is_file()
+            )
+
+    def misnamed(self) -> list[str]:
+        """Names of collections in the folder that break the rule and are not served, sorted."""
+        with storage_errors(self._folder):
+            return sorted(
+                path.name
+                for path in self._folder.iterdir()
+                if not _NAME.fullmatch(path.name)
+                and not path.name.startswith(".")
+                and Layout(path).catalog.is_file()
             )
 
     @contextmanager

@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 an error that the message explains, 2 the command line its
 """
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,7 +78,7 @@ def index(
     from lexmax.report import print_index_report
 
     choice = _choice(sparse, multivector)
-    with watch() as watching:
+    with _resumable(), watch() as watching:
         report = index_corpus(
             path, corpus, choice=choice, watcher=watching, max_rejects=max_rejects
         )
@@ -100,6 +102,12 @@ def search(
 
     with Collection.open(path) as collection:
         result = collection.search(query, k, pipeline=pipeline)
+        unseen = collection.n_unseen
+    if unseen:
+        sys.stderr.write(
+            f"{unseen:,} stored documents are not found yet: the job that brought them has not "
+            "ended; run `lexmax index` again as before\n"
+        )
     if json:
         sys.stdout.write(
             orjson.dumps(result_json(result), option=orjson.OPT_INDENT_2).decode() + "\n"
@@ -190,7 +198,8 @@ def demo(
     """
     from lexmax.demo import run_demo
 
-    run_demo(path, port=None if no_serve else port)
+    with _resumable():
+        run_demo(path, port=None if no_serve else port)
 
 
 def main() -> None:
@@ -200,12 +209,19 @@ def main() -> None:
     except LexmaxError as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; what was finished is kept, run the same command to go on\n")
-        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+
+
+@contextmanager
+def _resumable() -> Generator[None, None, None]:
+    """Say what Ctrl-C leaves, which typer would not."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; what was finished is kept, run the same command to go on\n")
+        raise typer.Exit(130) from None
 
 
 def _choice(sparse: str | None, multivector: str | None) -> "EncoderChoice | None":

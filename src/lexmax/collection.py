@@ -115,6 +115,11 @@ class Collection:
         return self._catalog.n_living()
 
     @property
+    def n_unseen(self) -> int:
+        """Stored documents that no search finds before the job that brought them has ended."""
+        return self._n_pending() - len(self._catalog.searchable_pending())
+
+    @property
     def n_segments(self) -> int:
         """Published segments."""
         return len(self._catalog.segments())
@@ -130,6 +135,7 @@ class Collection:
             DiskFullError: if there is no room; what was committed stays.
         """
         count = UpsertCount()
+        _refuse_text("documents", documents)
         for batch in _batches(documents, _TRANSACTION_DOCS):
             count += self.store(batch)
             if self._n_pending() >= _FLUSH_DOCS:
@@ -152,6 +158,7 @@ class Collection:
 
     def delete(self, doc_ids: Iterable[str]) -> int:
         """Delete documents; how many of them existed. Later searches do not find them."""
+        _refuse_text("doc_ids", doc_ids)
         with self._writing():
             n_deleted = self._catalog.delete(doc_ids)
         self._refresh(wait=True)
@@ -313,6 +320,8 @@ class Collection:
         While another thread encodes pending documents, a search takes the state before them
         rather than wait; whoever stored them waits.
         """
+        if self._closed:
+            raise StorageError(f"{self.path}: the collection is closed; open it again")
         if not self._refresh_lock.acquire(blocking=wait or self._snapshot.generation < 0):
             return self._snapshot
         try:
@@ -346,6 +355,12 @@ def _checked_specs(specs: Json) -> dict[Signal, str]:
     if not isinstance(specs, Mapping):
         return {}
     return {signal: str(specs[signal]) for signal in signals if signal in specs}
+
+
+def _refuse_text(name: str, values: Iterable[object]) -> None:
+    # A text is a sequence of texts: taken for a list of ids, it would name other documents.
+    if isinstance(values, str | bytes):
+        raise InputError(f"{name} is one text; expected a list; put it into brackets")
 
 
 def _batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:

@@ -45,12 +45,17 @@ class Ranking:
     timings_ms: Mapping[str, float]
 
 
-def check_query(query: str, k: int) -> None:
+def check_query(query: object, k: object) -> None:
     """Refuse what no search of one query can answer.
 
     Raises:
         QueryError: if the query is empty, too long or not valid text, or k is below 1.
     """
+    if not isinstance(query, str) or not isinstance(k, int) or isinstance(k, bool):
+        raise QueryError(
+            f"found a query of type {type(query).__name__} and a k of type {type(k).__name__}; "
+            "expected a text and a whole number"
+        )
     if k < 1:
         raise QueryError(f"k is {k}; expected 1 or more; ask for at least one document")
     if not query.strip():

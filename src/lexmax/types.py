@@ -34,8 +34,14 @@ class Document:
 
     def __post_init__(self) -> None:
         for name in ("doc_id", "title", "text"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise DocumentError(
+                    f"document {self.doc_id!r}: {name} is of type {type(value).__name__}; "
+                    "expected a text; convert it"
+                )
             try:
-                size = len(getattr(self, name).encode())
+                size = len(value.encode())
             except UnicodeEncodeError as error:
                 raise DocumentError(
                     f"document {self.doc_id!r}: {name} holds a lone surrogate at character "

@@ -9,12 +9,14 @@ from lexmax.encoders import Encoders
 from lexmax.errors import (
     CollectionExistsError,
     CorruptionError,
+    DocumentError,
     EncoderError,
     InputError,
     LockedError,
     NotACollectionError,
     PipelineError,
     QueryError,
+    StorageError,
 )
 from lexmax.types import Document
 
@@ -290,3 +292,29 @@ def test_folders_that_no_catalog_names_are_swept_by_the_next_writer(
     assert [p.name for p in (collection.path / "segments").iterdir()] == [
         "000000000001-000000000004"
     ]
+
+
+def test_arguments_of_another_type_are_refused(collection: Collection) -> None:
+    for query, k in ((b"bones", 3), (None, 3), ("bones", "3"), ("bones", 2.5), ("bones", True)):
+        with pytest.raises(QueryError, match="expected a text and a whole number"):
+            collection.search(query, k)  # type: ignore[arg-type]
+    for call in (collection.delete, collection.add):
+        with pytest.raises(InputError, match="is one text; expected a list"):
+            call("bones")  # type: ignore[arg-type]
+    for doc_id, text in ((1, "text"), ("1", None)):
+        with pytest.raises(DocumentError, match="expected a text"):
+            Document(doc_id, text)  # type: ignore[arg-type]
+    assert collection.n_docs == 4
+
+
+def test_a_closed_collection_says_so(collection: Collection) -> None:
+    collection.close()
+    with pytest.raises(StorageError, match="is closed; open it again"):
+        collection.search("bones")
+
+
+def test_documents_that_no_search_finds_yet_are_counted(collection: Collection) -> None:
+    collection.store([Document("ship", "a ship")], ingest=("files", 1))
+    assert collection.n_unseen == 1
+    collection.flush()
+    assert collection.n_unseen == 0
