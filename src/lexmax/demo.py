@@ -12,7 +12,7 @@ from lexmax.indexing import index_documents
 from lexmax.progress import watch
 from lexmax.report import print_index_report, print_result
 
-_QUERY = "read rows of a file separated by commas"
+_QUERY = "temporary directory that is removed afterwards"
 
 
 def run_demo(path: Path | None, *, port: int | None) -> None:
