@@ -59,6 +59,8 @@ def create_app(
         summary="Retrieval and reranking with learned sparse and multi-vector indexes",
         lifespan=_lifespan,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
         responses=_PROBLEM_RESPONSES,
     )
     app.state.service = service

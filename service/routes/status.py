@@ -2,9 +2,9 @@
 
 import os
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from lexmax.service import metrics
+from lexmax.service import docs_page, metrics
 from lexmax.service.parts import Parts
 from lexmax.service.problems import NOT_READY, Refusal
 from lexmax.service.schemas import StatusReply
@@ -34,3 +34,9 @@ async def ready(service: Parts) -> StatusReply:
 async def read_metrics(service: Parts) -> Response:
     """Counters and latencies, for Prometheus."""
     return Response(service.metrics.text(), media_type=metrics.MEDIA_TYPE)
+
+
+@router.get("/docs", response_class=Response, include_in_schema=False)
+async def read_docs(request: Request) -> Response:
+    """Every route with its body and reply, for people."""
+    return Response(docs_page.render(request.app.openapi()), media_type="text/html; charset=utf-8")
