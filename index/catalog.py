@@ -280,6 +280,23 @@ class Catalog:
             ).fetchone()
         return None if row is None else _document(row)
 
+    def n_pending(self) -> int:
+        """Living documents past the last segment, those of an ingest included."""
+        with self._reading() as connection:
+            row = connection.execute(
+                f"SELECT COUNT(*) FROM documents WHERE deleted = 0 AND serial > {_LAST_PUBLISHED}"
+            ).fetchone()
+        return int(row[0])
+
+    def n_unseen(self) -> int:
+        """Pending documents that no search finds before their ingest has ended."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT COUNT(*) FROM documents"
+                f" WHERE deleted = 0 AND serial > {_LAST_PUBLISHED} AND serial >= {_FIRST_UNSEEN}"
+            ).fetchone()
+        return int(row[0])
+
     def n_living(self) -> int:
         """Documents that are not deleted."""
         with self._reading() as connection:

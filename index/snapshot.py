@@ -107,9 +107,8 @@ class Snapshot:
         """The best k documents by MaxSim, among n_candidates a segment; None looks at all."""
 
         def search(part: Part, index: MultiVectorIndex) -> Hits:
-            depth = None if n_candidates is None else max(n_candidates, k)
             return index.search(
-                queries, min(k, len(part.segment)), n_candidates=depth, alive=part.alive
+                queries, min(k, len(part.segment)), n_candidates=n_candidates, alive=part.alive
             )
 
         found = [

@@ -279,6 +279,12 @@ def _evaluate_pipelines(
             "score a run with --run and --qrels"
         )
     queries = load_dataset(dataset, split=split)
+
+    def progress(pipeline: str, done: int, total: int) -> None:
+        watching.advance(pipeline, done, total)
+        if watching.stopped():
+            raise KeyboardInterrupt
+
     with Collection.open(path) as collection, watch(unit="queries") as watching:
         evaluation = evaluate_pipelines(
             collection,
@@ -287,7 +293,7 @@ def _evaluate_pipelines(
             measures=measures,
             k=k,
             runs_dir=runs,
-            progress=watching.advance,
+            progress=progress,
         )
     if json is not None:
         to_json(evaluation, json)

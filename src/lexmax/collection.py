@@ -117,7 +117,7 @@ class Collection:
     @property
     def n_unseen(self) -> int:
         """Stored documents that no search finds before the job that brought them has ended."""
-        return self._n_pending() - len(self._catalog.searchable_pending())
+        return self._catalog.n_unseen()
 
     @property
     def n_segments(self) -> int:
@@ -138,7 +138,7 @@ class Collection:
         _refuse_text("documents", documents)
         for batch in _batches(documents, _TRANSACTION_DOCS):
             count += self.store(batch)
-            if self._n_pending() >= _FLUSH_DOCS:
+            if self._catalog.n_pending() >= _FLUSH_DOCS:
                 self.flush()
         with self._writing():
             self._catalog.end_ingests()
@@ -247,7 +247,7 @@ class Collection:
         ]
         return {
             "n_docs": self.n_docs,
-            "n_pending": self._n_pending(),
+            "n_pending": self._catalog.n_pending(),
             "generation": self._catalog.generation(),
             "encoders": {str(signal): spec for signal, spec in self.encoders.specs.items()},
             "pipelines": list(pipelines.runnable(self.encoders)),
@@ -267,7 +267,7 @@ class Collection:
         """Build a segment from what is pending, if that is much, and let others write."""
         with self._write_lock:
             try:
-                if self._writer.held and self._n_pending() >= _KEEP_PENDING_DOCS:
+                if self._writer.held and self._catalog.n_pending() >= _KEEP_PENDING_DOCS:
                     self.flush()
             finally:
                 self.abandon()
@@ -303,9 +303,6 @@ class Collection:
                 published = {row.segment_id for row in self._catalog.segments()}
                 self._layout.sweep(published=published, building=set(self._catalog.builds()))
             yield
-
-    def _n_pending(self) -> int:
-        return len(self._catalog.living_serials(self._catalog.last_published()))
 
     def _run(
         self, queries: Sequence[str], k: int, pipeline: str | Pipeline | None
