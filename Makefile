@@ -1,7 +1,7 @@
 # PYTHON is any interpreter of an environment that has `pip install -e ".[dev]"`.
 PYTHON ?= python
 
-.PHONY: check test format stub
+.PHONY: check test fuzz format stub
 check:
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
@@ -12,6 +12,24 @@ check:
 
 test:
 	$(PYTHON) -m pytest
+
+# Damages what the readers read, under AddressSanitizer and UBSan (GCC on Linux): tests/fuzz/README.md.
+# FUZZ_SECONDS for each file or array; FUZZ_SEED to go on elsewhere, or to repeat a round.
+FUZZ_SECONDS ?= 10
+FUZZ_SEED ?= 0
+FUZZ_BUILD ?= build/sanitized
+FUZZ_TESTS ?= tests/fuzz/test_sparse_arrays.py tests/fuzz/test_sparse_files.py tests/fuzz/test_multivector_files.py
+fuzz:
+	$(PYTHON) -m cmake -S . -B $(FUZZ_BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release -DLEXMAX_SANITIZE=ON \
+		-DPython_EXECUTABLE="$$($(PYTHON) -c "import sys; print(sys.executable)")" \
+		-Dnanobind_DIR="$$($(PYTHON) -m nanobind --cmake_dir)"
+	$(PYTHON) -m cmake --build $(FUZZ_BUILD)
+	LEXMAX_NATIVE="$$(echo $(FUZZ_BUILD)/_native*.so)" PYTHONPATH=tests/fuzz/native \
+	LEXMAX_FUZZ_SECONDS=$(FUZZ_SECONDS) LEXMAX_FUZZ_SEED=$(FUZZ_SEED) LEXMAX_FUZZ_LAST=$(FUZZ_BUILD)/last-round \
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	$(PYTHON) -m pytest -p preloaded -x --capture=sys $(FUZZ_TESTS) \
+	|| { echo "The round that failed:"; cat $(FUZZ_BUILD)/last-round; exit 1; }
 
 format:
 	$(PYTHON) -m ruff format .

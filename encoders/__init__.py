@@ -1,7 +1,8 @@
 """How does text become numbers?"""
 
 from lexmax.encoders.bm25 import Bm25
-from lexmax.encoders.contract import MultiVectorEncoder, SparseEncoder
+from lexmax.encoders.contract import MultiVectorEncoder, NamesTerms, SparseEncoder
+from lexmax.encoders.impacts import Impacts
 from lexmax.encoders.loading import Encoders
 
-__all__ = ["Bm25", "Encoders", "MultiVectorEncoder", "SparseEncoder"]
+__all__ = ["Bm25", "Encoders", "Impacts", "MultiVectorEncoder", "NamesTerms", "SparseEncoder"]

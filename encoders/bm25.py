@@ -19,14 +19,14 @@ _DROPPED = -1
 _MAX_KNOWN_WORDS = 1 << 18
 
 
-def term_id_of(term: str) -> int:
-    """The id of a term: 32 bits of xxHash over its UTF-8 bytes.
+def term_id_of(term: str, seed: int = 0) -> int:
+    """The id of a term: 32 bits of xxHash over its UTF-8 bytes, seed 0 but in `Impacts`.
 
     Ids need no dictionary, so that parts of a corpus can be encoded apart. Two given terms share
     an id with chance 2^-32; a query term meets one of a million other terms with chance 0.0002,
     and a vocabulary of a million terms has about 116 such pairs. Their counts then add up.
     """
-    return xxhash.xxh32_intdigest(term.encode("utf-8", "surrogatepass"))
+    return xxhash.xxh32_intdigest(term.encode("utf-8", "surrogatepass"), seed)
 
 
 class _WordIds(dict[str, int]):
@@ -138,6 +138,12 @@ class Bm25:
             f"term {term_id} is in none of the {len(texts)} texts; "
             "expected the texts whose encoding gave it"
         )
+
+    def vocabulary(self, texts: Sequence[str]) -> dict[int, str]:
+        """The terms of the texts by id, as analysis leaves them: what the ids are hashes of."""
+        words = {word for text in texts for word in self._word_ids.analyzer.words(text)}
+        terms = ((self._word_ids[word], self._word_ids.analyzer.term(word)) for word in words)
+        return {term_id: term for term_id, term in sorted(terms) if term}
 
     def _occurrences(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row and term id of every term of every text, stop words left out."""

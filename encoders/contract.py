@@ -4,7 +4,7 @@ Both promise that a text's encoding does not depend on its neighbours in the bat
 and that queries and documents encoded under equal fingerprints may be compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from lexmax.types import SparseBatch, TermStatistics, TokenBatch
@@ -38,6 +38,15 @@ class SparseEncoder(Protocol):
 
     def term(self, term_id: int, texts: Sequence[str]) -> str:
         """The term behind an id, as it stands in one of the texts that gave it."""
+        ...
+
+
+@runtime_checkable
+class NamesTerms(Protocol):
+    """A sparse encoder that can name all terms of a text, for those who export them."""
+
+    def vocabulary(self, texts: Sequence[str]) -> Mapping[int, str]:
+        """Names by term id of every term that these documents' texts have."""
         ...
 
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from lexmax.encoders.bm25 import Bm25
 from lexmax.encoders.contract import MultiVectorEncoder, SparseEncoder
+from lexmax.encoders.impacts import Impacts
 from lexmax.errors import EncoderError
 
 E = TypeVar("E")
@@ -44,6 +45,10 @@ def _load_bm25(values: Mapping[str, Any]) -> SparseEncoder:
     return Bm25(**values)
 
 
+def _load_impacts(values: Mapping[str, Any]) -> SparseEncoder:
+    return Impacts(**values)
+
+
 def _load_minilm(values: Mapping[str, Any]) -> MultiVectorEncoder:
     from lexmax.encoders.minilm import MiniLm  # Here, because torch takes seconds to import.
 
@@ -61,7 +66,10 @@ SPARSE: Mapping[str, Recipe[SparseEncoder]] = MappingProxyType(
                 "avg_doc_len": Parameter(float),
             },
             _load_bm25,
-        )
+        ),
+        "impacts": Recipe(
+            {"apart": Parameter(str, "[]"), "seed": Parameter(int, 0)}, _load_impacts
+        ),
     }
 )
 MULTIVECTOR: Mapping[str, Recipe[MultiVectorEncoder]] = MappingProxyType(

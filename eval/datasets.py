@@ -59,7 +59,7 @@ def load_dataset(path: Path | str, *, split: str) -> Dataset:
         )
     qrels_path = _qrels_path(path, split)
     qrels = read_qrels(qrels_path)
-    texts = _read_queries(_queries_path(path))
+    texts = read_queries(_queries_path(path))
     queries = {query_id: text for query_id, text in texts.items() if query_id in qrels and text}
     if not queries:
         raise EvaluationError(
@@ -93,7 +93,7 @@ def _queries_path(path: Path) -> Path:
     return found
 
 
-def _read_queries(path: Path) -> dict[str, str]:
+def read_queries(path: Path) -> dict[str, str]:
     """Text by query_id, without white space around it."""
     queries: dict[str, str] = {}
     for number, line in numbered_lines(path):

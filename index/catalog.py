@@ -10,53 +10,24 @@ import sqlite3
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import orjson
-import xxhash
 from numpy.typing import NDArray
 
-from lexmax.errors import CorruptionError, DocumentError
+from lexmax.errors import CorruptionError
+from lexmax.index import document_rows, segment_rows
+from lexmax.index.document_rows import (
+    FIRST_UNSEEN,
+    LAST_PUBLISHED,
+    REPLACED_UNSEEN,
+    UpsertCount,
+)
 from lexmax.index.failures import storage_errors
 from lexmax.index.schema import create_file, open_file
+from lexmax.index.segment_rows import SegmentRow
 from lexmax.types import Document, Json
-
-# What searches do not see yet: documents from here on belong to an ingest.
-_FIRST_UNSEEN = "(SELECT COALESCE(MIN(first_serial), 1 << 62) FROM ingests)"
-_LAST_PUBLISHED = "(SELECT COALESCE(MAX(last_serial), 0) FROM segments)"
-_REPLACED_UNSEEN = (
-    f"(deleted = 1 AND serial < {_FIRST_UNSEEN} AND COALESCE(replaced_by, 0) >= {_FIRST_UNSEEN}"
-    f" AND replaced_by > {_LAST_PUBLISHED})"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentRow:
-    """One published segment."""
-
-    segment_id: str
-    first_serial: int
-    last_serial: int
-    n_docs: int
-    manifest_xxh3: str
-
-
-@dataclass(frozen=True, slots=True)
-class UpsertCount:
-    """What storing documents did: new ones, new versions, and those already stored as they are."""
-
-    added: int = 0
-    replaced: int = 0
-    unchanged: int = 0
-
-    def __add__(self, other: "UpsertCount") -> "UpsertCount":
-        return UpsertCount(
-            self.added + other.added,
-            self.replaced + other.replaced,
-            self.unchanged + other.unchanged,
-        )
 
 
 class Catalog:
@@ -142,7 +113,7 @@ class Catalog:
         count = UpsertCount()
         with self._writing() as connection:
             for document in documents:
-                count += _upsert_one(connection, document)
+                count += document_rows.upsert(connection, document)
             if ingest is not None:
                 _remember_ingest(connection, *ingest, n_new=count.added + count.replaced)
         return count
@@ -150,7 +121,7 @@ class Catalog:
     def delete(self, doc_ids: Iterable[str]) -> int:
         """Mark documents deleted in one transaction; how many there were."""
         with self._writing() as connection:
-            return sum(_delete_one(connection, doc_id) for doc_id in doc_ids)
+            return sum(document_rows.delete(connection, doc_id) for doc_id in doc_ids)
 
     def ingest_position(self, sources: str) -> int:
         """Entries of these sources that an interrupted ingest has consumed; 0 if none was."""
@@ -168,45 +139,56 @@ class Catalog:
     def segments(self) -> list[SegmentRow]:
         """Published segments in the order of their serials."""
         with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT segment_id, first_serial, last_serial, n_docs, manifest_xxh3 "
-                "FROM segments ORDER BY first_serial"
-            ).fetchall()
-        return [SegmentRow(*row) for row in rows]
+            return segment_rows.read(connection)
 
     def remember_build(self, segment_id: str, progress: Mapping[str, Json]) -> None:
         """Remember how far a segment has been built, so that a killed job goes on from there."""
         with self._writing() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO builds VALUES (?, ?)",
-                (segment_id, orjson.dumps(progress).decode()),
-            )
+            segment_rows.remember_build(connection, segment_id, progress)
 
     def builds(self) -> dict[str, dict[str, Json]]:
         """Unfinished builds: segment_id to what was last remembered."""
         with self._reading() as connection:
-            rows = connection.execute("SELECT segment_id, progress FROM builds").fetchall()
-        return {segment_id: orjson.loads(progress) for segment_id, progress in rows}
+            return segment_rows.builds(connection)
 
     def forget_build(self, segment_id: str) -> None:
         """Give an unfinished build up; its documents are pending as before."""
         with self._writing() as connection:
-            connection.execute("DELETE FROM builds WHERE segment_id = ?", (segment_id,))
+            segment_rows.forget_build(connection, segment_id)
 
     def publish(self, segment: SegmentRow) -> None:
         """Make a finished segment part of the collection: the one step that readers see."""
         with self._writing() as connection:
+            segment_rows.publish(connection, segment)
+
+    def replace_segments(
+        self, old: Sequence[SegmentRow], new: SegmentRow | None, *, kept: NDArray[np.int64]
+    ) -> int:
+        """Publish `new`, which holds the serials `kept`, for adjacent segments; None for nothing.
+
+        Deleted documents in their range that it does not hold are forgotten: how many. All is one
+        transaction. Marks of deletion on what it holds stay, also those set while it was made.
+
+        Raises:
+            StorageError: if one of the old segments is not published any more.
+        """
+        first, last = old[0].first_serial, old[-1].last_serial
+        with self._writing() as connection:
+            segment_rows.withdraw(connection, [row.segment_id for row in old])
+            if new is not None:
+                segment_rows.publish(connection, new)
+            n_gone = document_rows.purge(connection, first, last, kept=kept)
             connection.execute(
-                "INSERT INTO segments VALUES (?, ?, ?, ?, ?)",
-                (
-                    segment.segment_id,
-                    segment.first_serial,
-                    segment.last_serial,
-                    segment.n_docs,
-                    segment.manifest_xxh3,
-                ),
+                "INSERT OR REPLACE INTO settings SELECT 'purged', CAST(value AS INTEGER) + 1 "
+                "FROM settings WHERE name = 'generation'"
             )
-            connection.execute("DELETE FROM builds WHERE segment_id = ?", (segment.segment_id,))
+        return n_gone
+
+    def purged(self) -> int:
+        """The generation that last forgot documents: older snapshots may hold some of them."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT value FROM settings WHERE name = 'purged'").fetchone()
+        return 0 if row is None else int(row[0])
 
     def last_published(self) -> int:
         """The last serial that a segment covers; 0 where there is none."""
@@ -220,8 +202,8 @@ class Catalog:
         A version that an ingest replaces is found until the new one is published.
         """
         return self._serials(
-            f"SELECT serial FROM documents WHERE (deleted = 0 OR {_REPLACED_UNSEEN})"
-            f" AND serial > {_LAST_PUBLISHED} AND serial < {_FIRST_UNSEEN} ORDER BY serial",
+            f"SELECT serial FROM documents WHERE (deleted = 0 OR {REPLACED_UNSEEN})"
+            f" AND serial > {LAST_PUBLISHED} AND serial < {FIRST_UNSEEN} ORDER BY serial",
             (),
         )
 
@@ -235,10 +217,14 @@ class Catalog:
     def deleted_serials(self) -> NDArray[np.int64]:
         """Serials of documents that a search must no longer find, ascending."""
         return self._serials(
-            f"SELECT serial FROM documents WHERE deleted = 1 AND NOT {_REPLACED_UNSEEN}"
+            f"SELECT serial FROM documents WHERE deleted = 1 AND NOT {REPLACED_UNSEEN}"
             " ORDER BY serial",
             (),
         )
+
+    def all_serials(self) -> NDArray[np.int64]:
+        """Serials of every stored version of every document, ascending."""
+        return self._serials("SELECT serial FROM documents ORDER BY serial", ())
 
     def _serials(self, statement: str, values: tuple[int, ...]) -> NDArray[np.int64]:
         with self._reading() as connection:
@@ -260,15 +246,29 @@ class Catalog:
                 ).fetchone()
                 if row is None:
                     raise CorruptionError(f"{self.path}: holds no document {int(serial)}")
-                found.append(_document(row))
+                found.append(document_rows.document_of(row))
         return found
 
     def doc_ids(self, serials: NDArray[np.int64]) -> list[str]:
-        """External ids of the documents with these serials, in this order."""
+        """External ids of the documents with these serials, in this order.
+
+        Raises:
+            CorruptionError: if one is not in the catalog.
+        """
+        found: list[str] = []
         with self._reading() as connection:
             statement = "SELECT doc_id FROM documents WHERE serial = ?"
-            rows = [connection.execute(statement, (int(s),)).fetchone() for s in serials]
-        return [row[0] for row in rows]
+            for serial in serials:
+                row = connection.execute(statement, (int(serial),)).fetchone()
+                if row is None:
+                    raise CorruptionError(f"{self.path}: holds no document {int(serial)}")
+                found.append(row[0])
+        return found
+
+    def versions(self, doc_ids: Iterable[str]) -> NDArray[np.int64]:
+        """Serials of every stored version of these documents, ascending; unknown ids have none."""
+        with self._reading() as connection:
+            return np.unique(np.array(document_rows.versions(connection, doc_ids), dtype=np.int64))
 
     def get(self, doc_id: str) -> Document | None:
         """The living document with this id."""
@@ -278,13 +278,13 @@ class Catalog:
                 "WHERE doc_id = ? AND deleted = 0",
                 (doc_id,),
             ).fetchone()
-        return None if row is None else _document(row)
+        return None if row is None else document_rows.document_of(row)
 
     def n_pending(self) -> int:
         """Living documents past the last segment, those of an ingest included."""
         with self._reading() as connection:
             row = connection.execute(
-                f"SELECT COUNT(*) FROM documents WHERE deleted = 0 AND serial > {_LAST_PUBLISHED}"
+                f"SELECT COUNT(*) FROM documents WHERE deleted = 0 AND serial > {LAST_PUBLISHED}"
             ).fetchone()
         return int(row[0])
 
@@ -293,7 +293,7 @@ class Catalog:
         with self._reading() as connection:
             row = connection.execute(
                 "SELECT COUNT(*) FROM documents"
-                f" WHERE deleted = 0 AND serial > {_LAST_PUBLISHED} AND serial >= {_FIRST_UNSEEN}"
+                f" WHERE deleted = 0 AND serial > {LAST_PUBLISHED} AND serial >= {FIRST_UNSEEN}"
             ).fetchone()
         return int(row[0])
 
@@ -308,10 +308,7 @@ class Catalog:
         with self._reading() as connection:
             rows = connection.execute("PRAGMA integrity_check(5)").fetchall()
             found = [f"{self.path}: {row[0]}" for row in rows if row[0] != "ok"]
-            stored = connection.execute(
-                "SELECT serial, doc_id, title, text, metadata, xxh3 FROM documents"
-            )
-            changed = [row[0] for row in stored if _checksum(*row[1:5]) != row[5]]
+            changed = document_rows.changed(connection)
         if changed:
             found.append(
                 f"{self.path}: {len(changed)} documents differ from what was stored, the first "
@@ -342,64 +339,3 @@ def _remember_ingest(
         "INSERT INTO ingests VALUES (?, ?, ?)",
         (sources, position, first_new if unseen is None else unseen),
     )
-
-
-def _upsert_one(connection: sqlite3.Connection, document: Document) -> UpsertCount:
-    new = (document.title, document.text, _metadata(document))
-    row = connection.execute(
-        "SELECT serial, title, text, metadata FROM documents WHERE doc_id = ? AND deleted = 0",
-        (document.doc_id,),
-    ).fetchone()
-    if row is not None and row[1:] == new:
-        return UpsertCount(unchanged=1)
-    if row is None:
-        _insert(connection, document.doc_id, *new)
-        return UpsertCount(added=1)
-    # In this order, because an id has one living row.
-    connection.execute("UPDATE documents SET deleted = 1 WHERE serial = ?", row[:1])
-    serial = _insert(connection, document.doc_id, *new)
-    connection.execute("UPDATE documents SET replaced_by = ? WHERE serial = ?", (serial, row[0]))
-    return UpsertCount(replaced=1)
-
-
-def _insert(
-    connection: sqlite3.Connection, doc_id: str, title: str, text: str, metadata: str
-) -> int:
-    cursor = connection.execute(
-        "INSERT INTO documents (doc_id, title, text, metadata, xxh3) VALUES (?, ?, ?, ?, ?)",
-        (doc_id, title, text, metadata, _checksum(doc_id, title, text, metadata)),
-    )
-    return int(cursor.lastrowid or 0)
-
-
-def _delete_one(connection: sqlite3.Connection, doc_id: str) -> int:
-    # Nor may an older version be found that an ingest has replaced but not yet published.
-    connection.execute(
-        f"UPDATE documents SET replaced_by = NULL WHERE doc_id = ? AND {_REPLACED_UNSEEN}"
-        " AND EXISTS (SELECT 1 FROM ingests)",
-        (doc_id,),
-    )
-    return connection.execute(
-        "UPDATE documents SET deleted = 1 WHERE doc_id = ? AND deleted = 0", (doc_id,)
-    ).rowcount
-
-
-def _checksum(doc_id: str, title: str, text: str, metadata: str) -> int:
-    """xxh3-64 of a document's parts with zero bytes between, as SQLite's signed integer."""
-    joined = "\0".join((doc_id, title, text, metadata)).encode()
-    return int.from_bytes(xxhash.xxh3_64_digest(joined), "big", signed=True)
-
-
-def _metadata(document: Document) -> str:
-    try:
-        return orjson.dumps(document.metadata, option=orjson.OPT_SORT_KEYS).decode()
-    except TypeError as error:
-        raise DocumentError(
-            f"document {document.doc_id!r}: metadata cannot be stored as JSON ({error}); expected "
-            "names mapped to null, booleans, numbers of 64 bits, strings, lists or mappings"
-        ) from error
-
-
-def _document(row: tuple[str, str, str, str]) -> Document:
-    doc_id, text, title, metadata = row
-    return Document(doc_id, text, title, orjson.loads(metadata))

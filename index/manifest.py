@@ -18,7 +18,7 @@ from lexmax.types import Json
 
 FILE_NAME = "segment.json"
 MAGIC = "lexmax segment"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 OLDEST_READABLE = 1
 
 # Reading these at every open costs less than a millisecond; larger files wait for `verify`.
@@ -96,7 +96,7 @@ def read_manifest(folder: Path, *, expected_xxh3: str | None = None) -> Manifest
     return Manifest(**{name: body[name] for name in Manifest.__dataclass_fields__})
 
 
-_REBUILD = "restore a backup, or index the corpus into another folder with `lexmax index`"
+_REBUILD = "run `lexmax rebuild` on the collection, or restore a backup"
 
 
 def _parse(path: Path) -> dict[str, Any]:

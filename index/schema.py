@@ -27,6 +27,7 @@ CREATE TABLE documents (
 );
 CREATE UNIQUE INDEX living_doc_ids ON documents (doc_id) WHERE deleted = 0;
 CREATE INDEX deleted_serials ON documents (serial) WHERE deleted = 1;
+CREATE INDEX deleted_doc_ids ON documents (doc_id) WHERE deleted = 1;
 CREATE TABLE segments (
     segment_id TEXT PRIMARY KEY,
     first_serial INTEGER NOT NULL,

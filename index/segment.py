@@ -5,14 +5,14 @@ ordinals) in the order of their serials in the catalog.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.errors import CorruptionError
+from lexmax.errors import CorruptionError, ShapeError
 from lexmax.index.append import NpyAppender
 from lexmax.index.durable import drop_drafts, sync_file, sync_folder
 from lexmax.index.manifest import (
@@ -25,10 +25,13 @@ from lexmax.index.manifest import (
 from lexmax.index.multivector import MultiVectorIndex
 from lexmax.index.npy import map_npy, write_npy
 from lexmax.index.sparse import SparseIndex
+from lexmax.index.token_codec import Codec
 from lexmax.index.tokens import TokenStore, TokenStoreWriter
 from lexmax.types import Json, SparseBatch, TokenBatch
 
 _SERIALS = "serials.npy"
+
+Index = TypeVar("Index", SparseIndex, MultiVectorIndex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +89,17 @@ class SegmentPlan:
     """What a segment will hold; fixed before the first document is encoded.
 
     `encoders` maps "sparse" and "multivector" to {"spec", "fingerprint"}; a signal that is not
-    there is not built. `dim` is that of the token vectors.
+    there is not built. `dim` and `codec` are those of the token vectors. `parameters` go into
+    the manifest beside those of the indexes.
     """
 
     segment_id: str
     serials: NDArray[np.int64]
     encoders: Mapping[str, Mapping[str, str]]
     dim: int | None
+    codec: Codec = "int8"
     seed: int = 42
+    parameters: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
 
 class SegmentWriter:
@@ -117,7 +123,7 @@ class SegmentWriter:
                 for name, dtype in _STAGED.items()
             }
         if "multivector" in plan.encoders:
-            self._tokens = TokenStoreWriter(folder, _dim(plan))
+            self._tokens = TokenStoreWriter(folder, _dim(plan), codec=plan.codec)
         write_npy(folder / _SERIALS, plan.serials)
         sync_file(folder / _SERIALS)
         for place in (folder, staging):
@@ -151,6 +157,18 @@ class SegmentWriter:
         if self._tokens is not None and tokens is not None:
             self._tokens.append(tokens)
 
+    def copy(self, source: Segment, ordinals: NDArray[np.int64]) -> None:
+        """Add documents of another segment as the next of the plan, exactly as they are stored.
+
+        Raises:
+            ShapeError: if the segment lacks an index of the plan, or its vectors another form.
+        """
+        if self._sparse is not None:
+            self.append(_required(source.sparse, "sparse").weights(ordinals), None)
+        if self._tokens is not None:
+            store = _required(source.multivector, "multivector").store
+            self._tokens.append_stored(store.rows(ordinals))
+
     def checkpoint(self) -> dict[str, Json]:
         """Force everything to the disk; the state that `resume` needs."""
         state: dict[str, Json] = {}
@@ -165,7 +183,7 @@ class SegmentWriter:
 
         `progress` is told how many documents have got their candidate codes.
         """
-        parameters: dict[str, Json] = {}
+        parameters = dict(self._plan.parameters)
         drop_drafts(self._folder)
         if self._sparse is not None:
             self._finish_sparse(self._sparse)
@@ -190,7 +208,7 @@ class SegmentWriter:
             map_npy(self._staging / f"{name}.npy", (dtype,), 1) for name, dtype in _STAGED.items()
         )
         indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-        SparseIndex.build(SparseBatch(indptr, term_ids, weights)).save(self._folder)
+        SparseIndex.write(self._folder, SparseBatch(indptr, term_ids, weights))
 
     def _finish_multivector(self, progress: Callable[[int], None] | None) -> dict[str, Json]:
         store = TokenStore.open(self._folder)
@@ -204,6 +222,12 @@ _STAGED: dict[str, type[np.generic]] = {
     "term_ids": np.uint32,
     "weights": np.float32,
 }
+
+
+def _required(index: Index | None, signal: str) -> Index:
+    if index is None:
+        raise ShapeError(f"found a segment without a {signal} index; expected one to copy from")
+    return index
 
 
 def _dim(plan: SegmentPlan) -> int:

@@ -5,16 +5,17 @@ ordinal base + i; ties in score go to the smaller ordinal, the document that was
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.errors import QueryError
+from lexmax.errors import QueryError, ShapeError
+from lexmax.index.engines import EXACT, SparseEngine
+from lexmax.index.filters import Filter
 from lexmax.index.multivector import MultiVectorIndex
 from lexmax.index.segment import Segment
-from lexmax.index.sparse import SparseIndex
 from lexmax.types import Hits, SparseBatch, TokenBatch, best_first
 
 Number = TypeVar("Number", np.int64, np.float32)
@@ -31,9 +32,7 @@ class Part:
     @staticmethod
     def of(segment: Segment, base: int, deleted: NDArray[np.int64]) -> "Part":
         """The part without the documents of these serials (ascending)."""
-        places = np.searchsorted(segment.serials, deleted)
-        places[places == len(segment)] = 0
-        dead = places[segment.serials[places] == deleted] if len(segment) else places[:0]
+        dead = _places(segment.serials, deleted)
         if len(dead) == 0:
             return Part(segment, base, None)
         alive = np.ones(len(segment), dtype=bool)
@@ -42,8 +41,19 @@ class Part:
 
     @property
     def n_living(self) -> int:
-        """Documents that are not deleted."""
+        """Documents that a search can return."""
         return len(self.segment) if self.alive is None else int(self.alive.sum())
+
+    def restricted(self, mask: NDArray[np.bool_]) -> "Part":
+        """The part with only those of its living documents where `mask` (n_docs,) is True."""
+        return replace(self, alive=mask if self.alive is None else self.alive & mask)
+
+
+def _places(held: NDArray[np.int64], serials: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places in `held` of those serials that it holds; both ascend."""
+    places = np.searchsorted(held, serials)
+    places[places == len(held)] = 0
+    return places[held[places] == serials] if len(held) else places[:0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,30 @@ class Snapshot:
         """Documents that a search can return."""
         return sum(part.n_living for part in self.parts)
 
+    def ordinals(self, serials: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ordinals of those of these serials (ascending) that the parts hold, ascending."""
+        found = [_places(part.segment.serials, serials) + part.base for part in self.parts]
+        return np.concatenate([np.zeros(0, np.int64), *found])
+
+    def restricted(self, allowed: Filter) -> "Snapshot":
+        """This snapshot, where searches return allowed documents only.
+
+        Statistics such as doc_freqs, and so the scores, stay those of all documents.
+
+        Raises:
+            ShapeError: if the filter is over another number of documents.
+        """
+        if allowed.n_docs != self.n_docs:
+            raise ShapeError(
+                f"a filter is over {allowed.n_docs} documents, the snapshot has {self.n_docs}; "
+                "make it for this snapshot"
+            )
+        parts = (
+            part.restricted(allowed.mask[part.base : part.base + len(part.segment)])
+            for part in self.parts
+        )
+        return replace(self, parts=tuple(parts))
+
     def fingerprints(self, signal: str) -> frozenset[str]:
         """Fingerprints of the encoders that the parts' documents went through."""
         manifests = (part.segment.manifest for part in self.parts)
@@ -94,14 +128,27 @@ class Snapshot:
         """Serials in the catalog of these documents."""
         return self._gather(ordinals, np.int64, lambda part, local: part.segment.serials[local])
 
-    def search_sparse(self, queries: SparseBatch, k: int) -> Hits:
+    def search_sparse(
+        self, queries: SparseBatch, k: int, *, engine: SparseEngine = EXACT, threads: int = 1
+    ) -> Hits:
         """The best k documents by the dot product of term weights."""
-
-        def search(part: Part, index: SparseIndex) -> Hits:
-            return index.search(queries, min(k, len(part.segment)), alive=part.alive)
-
-        found = [(p.base, search(p, p.segment.sparse)) for p in self.parts if p.segment.sparse]
-        return self._merged(found, len(queries), k)
+        _check_k(k)
+        parts = [part for part in self._searchable if part.segment.sparse is not None]
+        best = Hits.from_rows([_NOTHING] * len(queries), min(k, self.n_docs))
+        # What the largest part finds tells the others which scores no longer matter.
+        for part in sorted(parts, key=lambda part: -len(part.segment)):
+            if (index := part.segment.sparse) is None:
+                continue
+            hits = index.search(
+                queries,
+                min(k, len(part.segment)),
+                alive=part.alive,
+                floors=_floors(best, k),
+                engine=engine,
+                threads=threads,
+            )
+            best = self._merged([(0, best), (part.base, hits)], len(queries), k)
+        return best
 
     def search_multivector(self, queries: TokenBatch, k: int, *, n_candidates: int | None) -> Hits:
         """The best k documents by MaxSim, among n_candidates a segment; None looks at all."""
@@ -112,7 +159,9 @@ class Snapshot:
             )
 
         found = [
-            (p.base, search(p, p.segment.multivector)) for p in self.parts if p.segment.multivector
+            (part.base, search(part, part.segment.multivector))
+            for part in self._searchable
+            if part.segment.multivector
         ]
         return self._merged(found, len(queries), k)
 
@@ -129,6 +178,11 @@ class Snapshot:
 
         return self._gather(ordinals, np.float32, score)
 
+    @property
+    def _searchable(self) -> list[Part]:
+        """Parts in which any document can be found."""
+        return [part for part in self.parts if part.alive is None or part.alive.any()]
+
     def _gather(
         self,
         ordinals: NDArray[np.int64],
@@ -143,8 +197,7 @@ class Snapshot:
         return values
 
     def _merged(self, found: Sequence[tuple[int, Hits]], n_queries: int, k: int) -> Hits:
-        if k < 1:
-            raise QueryError(f"k is {k}; expected at least 1")
+        _check_k(k)
         rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
         for i in range(n_queries):
             pairs = [(hits.row(i), base) for base, hits in found]
@@ -154,3 +207,18 @@ class Snapshot:
             scores = np.concatenate([np.zeros(0, np.float32), *(row[1] for row, _ in pairs)])
             rows.append(best_first(ordinals, scores, k))
         return Hits.from_rows(rows, min(k, self.n_docs))
+
+
+_NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise QueryError(f"k is {k}; expected at least 1")
+
+
+def _floors(best: Hits, k: int) -> NDArray[np.float32] | None:
+    """The k-th score of every query, 0 where there are fewer hits."""
+    if best.scores.shape[1] < k:
+        return None
+    return np.maximum(best.scores[:, k - 1], np.float32(0))

@@ -120,15 +120,24 @@ class TokenStore:
             ShapeError: if an ordinal is not 0 to n_docs - 1.
             CorruptionError: if a vector holds NaN or infinity, which no encoder's batch does.
         """
+        stored = self.rows(ordinals)
+        vectors = decode(stored.codes, stored.scales)
+        self._require(bool(np.isfinite(vectors).all()))
+        return TokenBatch(stored.offsets, vectors)
+
+    def rows(self, ordinals: NDArray[np.int64]) -> "TokenStore":
+        """These documents, in this order, as they are stored; the store is in memory.
+
+        Raises:
+            ShapeError: if an ordinal is not 0 to n_docs - 1.
+        """
         self._check(ordinals)
         lengths = self.offsets[ordinals + 1] - self.offsets[ordinals]
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
         shifts = np.repeat(self.offsets[ordinals] - offsets[:-1], lengths)
         tokens: NDArray[np.int64] = np.arange(len(shifts)) + shifts
         scales = None if self.scales is None else self.scales[tokens]
-        vectors = decode(self.codes[tokens], scales)
-        self._require(bool(np.isfinite(vectors).all()))
-        return TokenBatch(offsets, vectors)
+        return TokenStore(self.codes[tokens], scales, offsets)
 
     def maxsim(
         self, query: NDArray[np.float32], ordinals: NDArray[np.int64] | None, *, path: str = "auto"
@@ -227,7 +236,28 @@ class TokenStoreWriter:
                 "use one encoder for all"
             )
         codes, scales = encode(batch.vectors, self._codec)
-        offsets = batch.offsets[1:] + self._codes.rows
+        self._append(codes, scales, batch.offsets)
+
+    def append_stored(self, store: TokenStore) -> None:
+        """Add the documents of a store as they are: no number is rounded a second time.
+
+        Raises:
+            ShapeError: if it has another codec or dim.
+        """
+        if (store.codec, store.dim) != (self._codec, self._dim):
+            raise ShapeError(
+                f"found stored vectors {store.codec} of dim {store.dim}; expected {self._codec} "
+                f"of dim {self._dim}, as the documents before; decode and append them instead"
+            )
+        self._append(store.codes, store.scales, store.offsets)
+
+    def _append(
+        self,
+        codes: NDArray[Any],
+        scales: NDArray[np.float32] | None,
+        offsets: NDArray[np.int64],
+    ) -> None:
+        offsets = offsets[1:] + self._codes.rows
         self._codes.append(codes)
         if self._scales is not None and scales is not None:
             self._scales.append(scales)

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from lexmax.errors import StorageError
-from lexmax.index.catalog import Catalog, SegmentRow
+from lexmax.index.catalog import Catalog
 from lexmax.index.layout import Layout
 from lexmax.index.manifest import file_problems, read_manifest
 from lexmax.index.segment import Segment
+from lexmax.index.segment_rows import SegmentRow
+from lexmax.index.vocabulary import term_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,18 @@ def verify(folder: Path) -> VerifyReport:
     layout.require()
     catalog = Catalog.open(layout.catalog)
     try:
-        with catalog.snapshot():
-            return _verify(catalog, layout)
+        while True:
+            with catalog.snapshot():
+                rows, report = catalog.segments(), _verify(catalog, layout)
+            # Segments that were merged away meanwhile are missing for a good reason.
+            if not report.problems or rows == catalog.segments():
+                return report
     finally:
         catalog.close()
 
 
 def _verify(catalog: Catalog, layout: Layout) -> VerifyReport:
-    problems = catalog.problems()
+    problems = catalog.problems() + term_problems(layout.catalog)
     n_files, n_bytes = 1, layout.catalog.stat().st_size
     covered: list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]] = [np.zeros(0, np.int64)]
     for row in catalog.segments():
@@ -52,13 +58,16 @@ def _verify(catalog: Catalog, layout: Layout) -> VerifyReport:
             problems += found
             n_files, n_bytes = n_files + files, n_bytes + size
             covered.append(serials)
-        except StorageError as error:
+        except (StorageError, FileNotFoundError) as error:
             problems.append(str(error))
     last = catalog.last_published()
     living = catalog.living_serials(0)
     missing = np.setdiff1d(living[living <= last], np.concatenate(covered))
     if len(missing) and not problems:
         problems.append(f"{layout.folder}: {len(missing)} stored documents are in no segment")
+    stray = np.setdiff1d(np.concatenate(covered), catalog.all_serials())
+    if len(stray) and not problems:
+        problems.append(f"{layout.folder}: {len(stray)} documents of segments are not stored")
     n_pending = int((living > last).sum())
     return VerifyReport(len(living), n_pending, n_files, n_bytes, tuple(problems))
 

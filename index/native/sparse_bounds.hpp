@@ -1,90 +1,70 @@
-// Integer weights of one query, and what an accumulator proves about a document's exact score.
+// What does a document's accumulator prove about its exact score? That it is no larger.
 //
-// Notation, for a term t that the query (weight q) and a document (weight w) share: s is the term's step and
-// i its impact in the document. The build makes 255 s >= w and i = max(1, rint(w / s)), therefore
-//     (1)  s (i - 1) <= w <= s (i + 1/2).
-// Let c = q s (exact in float64: 24 + 24 bits), `scale` any positive double and m = ceil(c scale), therefore
-//     (2)  (m - 1) / scale < c <= m / scale.
-// A document's accumulator is A = sum of m i over the shared terms; its score is S = sum of q w. With M = sum of m
-// over all n terms of the query:
-//     S <= sum of c (i + 1/2)  <= (A + M / 2) / scale                                          `under` = M / 2
-//     S >= sum of c (i - 1)     > sum of (m - 1)(i - 1) / scale >= (A - M - 254 n) / scale      `over` = M + 254 n
-// No overflow: scale = (kBudget - n) / sum of c makes M <= kBudget - n + n, plus less than 1 for rounding, and
-// 255 (2^24 + 1) < 2^32, so a u32 holds every A.
-// Rounding: (1) and (2), the sum of c, and the float64 sum of at most 2^23 products that the score is, each err by
-// less than 2^-29 relative; `kSlack` = 1e-8 covers all of them together.
+// Notation, for a term t that the query (weight q) and a document (weight w) share: s is the term's step, l the
+// level of the document's posting. The build makes s l >= w, with l <= 255. Let c = q s (exact in float64: 24 + 24
+// bits), `scale` any positive double and m = ceil(c scale 2^16). A posting adds ceil(m l / 2^16) to the accumulator:
+//     ceil(m l / 2^16) >= c scale l >= scale q w,      therefore      A >= scale S
+// for a document's accumulator A and score S. A document whose A is below scale * theta scores below theta.
+// No overflow: scale <= (65000 - n) / sum of 255 c, so A <= 65000 - n + n (1 + 255 / 2^16) < 2^16 for n terms, n <=
+// kMaxTerms; and m l + 2^16 - 1 < 2^32.
+// Rounding: products, the sum of c, and the float64 sum that the score is, err by less than 2^-29 relative;
+// `kSlack` covers all of them together.
 #pragma once
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
-#include <cstdint>
 #include <limits>
-#include <span>
-#include <stdexcept>
 #include <vector>
+
+#include "sparse_segment.hpp"
 
 namespace lexmax::sparse {
 
-/// Values inside the index's arrays that no build writes.
-struct Corrupt : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-class IntegerQuery {
+class UpperBounds {
  public:
-  static constexpr std::size_t kMaxTerms = std::size_t{1} << 23;
+  /// Queries of more terms are answered from the forward index alone.
+  static constexpr std::size_t kMaxTerms = std::size_t{1} << 15;
 
-  /// `terms` are local term numbers into `steps`; `weights` are finite and above zero.
-  IntegerQuery(std::span<const std::uint32_t> terms, std::span<const float> weights, std::span<const float> steps) {
-    if (terms.size() > kMaxTerms) throw std::invalid_argument("more than 8,388,608 terms in a query");
-    std::vector<double> contributions(terms.size());
-    double total = 0;
-    for (std::size_t j = 0; j < terms.size(); ++j) {
-      contributions[j] = static_cast<double>(weights[j]) * step(terms[j], steps);
-      total += contributions[j];
+  UpperBounds(const Query& query, const Segment& segment) {
+    const std::size_t n = query.terms.size();
+    std::vector<double> largest(n);
+    double total = 0, frequent = 0;
+    for (std::size_t j = 0; j < n; ++j) {
+      largest[j] = static_cast<double>(query.weights[j]) * step(query.terms[j], segment) * 255;
+      total += largest[j];
+      // Such a term may have dense rows, which are cheaper while its contributions fit 8 bits.
+      const double n_docs = static_cast<double>(segment.n_docs());
+      if (segment.doc_freqs[query.terms[j]] * kRare > n_docs) frequent = std::max(frequent, largest[j]);
     }
-    const auto n = static_cast<double>(terms.size());
-    scale_ = total > 0 ? (kBudget - n) / total : 1;
-    double sum = 0;
-    for (const double contribution : contributions) {
-      multipliers_.push_back(static_cast<std::uint32_t>(std::ceil(contribution * scale_)));
-      sum += multipliers_.back();
-    }
-    under_ = sum / 2;
-    over_ = sum + 254 * n;
+    scale_ = (kBudget - static_cast<double>(n)) / total;
+    if (frequent > 0) scale_ = std::min(scale_, std::max(250 / frequent, kLeastUnits / total));
+    for (const double value : largest)
+      multipliers_.push_back(static_cast<std::uint32_t>(std::ceil(value / 255 * scale_ * 65536)));
   }
 
   std::uint32_t multiplier(std::size_t j) const { return multipliers_[j]; }
 
-  /// A float32 score that every document with this accumulator reaches.
-  float least_score(std::uint32_t accumulator) const {
-    return static_cast<float>(std::max(0.0, (accumulator - over_) / scale_ * (1 - kSlack)));
-  }
-
   /// The threshold for a float32 score: a document whose accumulator is below it scores strictly less, even after
   /// its score is rounded to float32, so it can neither enter the top k nor tie with the k-th.
-  std::uint32_t least_accumulator(float score) const {
+  std::uint32_t least_sum(float score) const {
     const double below = std::nextafter(score, 0.0f);
-    const double bound = std::floor(below * scale_ * (1 - 2 * kSlack) - under_);
-    return static_cast<std::uint32_t>(std::clamp(bound, 1.0, kLargest));
+    return static_cast<std::uint32_t>(std::clamp(std::floor(below * scale_ * (1 - kSlack)), 1.0, 65535.0));
   }
 
  private:
-  static constexpr double kBudget = 1 << 24;
-  static constexpr double kSlack = 1e-8;
-  static constexpr double kLargest = std::numeric_limits<std::uint32_t>::max();
+  static constexpr double kBudget = 65000;
+  static constexpr double kLeastUnits = 2500;
+  static constexpr double kRare = 16;
+  static constexpr double kSlack = 1e-7;
 
-  static double step(std::uint32_t term, std::span<const float> steps) {
-    if (term >= steps.size()) throw std::invalid_argument("a local term number beyond the dictionary");
-    const float value = steps[term];
+  static double step(std::uint32_t term, const Segment& segment) {
+    if (term >= segment.steps.size()) throw std::invalid_argument("a local term number beyond the dictionary");
+    const float value = segment.steps[term];
     if (!(value > 0) || !std::isfinite(value)) throw Corrupt("sparse.steps holds a step that is not above 0 and finite");
     return value;
   }
 
   std::vector<std::uint32_t> multipliers_;
-  double scale_;
-  double under_;
-  double over_;
+  double scale_ = 1;
 };
 
 }  // namespace lexmax::sparse

@@ -1,63 +1,184 @@
 // The documents that may still be among a query's k best, while windows are scanned.
 //
-// A buffer cut by nth_element instead of a heap: an addition costs O(1) amortised whatever k is. A cut only drops
-// documents that IntegerQuery proves to score strictly below k others, so neither the order of additions nor the
-// moment of a cut shows in the result.
+// A buffer that is cut when full instead of a heap: an addition costs O(1) amortised whatever k is. The threshold is
+// the k-th best exact score so far; by sparse_bounds.hpp a document whose upper bound is below it scores strictly less
+// than k others. So neither the order of additions nor the moment of a cut shows in the result.
+//
+// Scoring documents at every cut would cost more than it saves. So the first cut scores a few and learns how far scores
+// lie below upper bounds; from then on a cut guesses the threshold from the k-th largest bound. The guess is checked
+// at the end: if the k-th best exact score does not justify it, documents may be missing, and the query runs again
+// with care, which is to score at every cut.
 #pragma once
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <vector>
+#include <functional>
+#include <optional>
 
 #include "sparse_bounds.hpp"
+#include "sparse_forward.hpp"
 
 namespace lexmax::sparse {
 
 struct Candidate {
-  std::uint32_t accumulator;
-  std::uint32_t ordinal;
+  std::uint32_t bound, doc;
+  float score;
+  bool scored;
+};
+
+struct Scored {
+  float score;
+  std::uint32_t doc;
+  bool operator<(const Scored& other) const { return score != other.score ? score > other.score : doc < other.doc; }
 };
 
 class Candidates {
  public:
-  Candidates(const IntegerQuery& query, std::size_t k) : query_(query), k_(k), limit_(std::max(2 * k, kSmallest)) {}
-
-  /// Accumulators below this cannot belong to one of the k best; at least 1, so untouched documents never pass.
-  std::uint32_t threshold() const { return threshold_; }
-
-  void add(std::uint32_t accumulator, std::uint32_t ordinal) {
-    kept_.push_back({accumulator, ordinal});
-    if (kept_.size() < limit_) return;
-    cut();
-    // Where bounds are too wide to cut, the buffer grows: the cost stays linear in what is added.
-    limit_ = std::max(limit_, 2 * kept_.size());
+  /// `careful` forbids guesses. Sums that leave out part of a score are no bounds: then the best `depth` of them are
+  /// kept, and scored at the end; 0 where sums are bounds.
+  /// Documents that score below `floor` are not wanted.
+  Candidates(const UpperBounds& bounds, std::size_t k, bool careful, std::size_t depth, float floor)
+      : bounds_(bounds), k_(std::max(k, depth)), n_best_(k), careful_(careful), limit_(smallest()), share_(depth > 0) {
+    // Sums that are no bounds may be below the floor where the score is not.
+    if (floor > 0 && depth == 0) threshold_ = floor_ = bounds.least_sum(floor);
   }
 
-  /// What is left: the k with the largest accumulators first, each part in no order.
-  std::vector<Candidate>& finish() {
-    cut();
-    return kept_;
+  /// Upper bounds below this cannot belong to one of the k best; at least 1, so untouched documents never pass.
+  std::uint32_t threshold() const { return threshold_; }
+
+  bool full() const { return kept_.size() >= limit_; }
+
+  void add(std::uint32_t bound, std::uint32_t doc) { kept_.push_back({bound, doc, 0, false}); }
+
+  /// Raises the threshold and drops what is below it; bounds hold up to `skipped` for terms that were not read.
+  void cut(ForwardScorer& forward, std::uint32_t skipped) {
+    if (kept_.size() > k_) {
+      std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(k_ - 1), kept_.end(), above);
+      if (careful_) {
+        score(0, k_, forward);
+        raise();
+      } else {
+        if (share_ == 0) learn(forward);
+        const std::uint32_t read = kept_[k_ - 1].bound - std::min(skipped, kept_[k_ - 1].bound);
+        threshold_ = std::max(threshold_, static_cast<std::uint32_t>(read * share_));
+      }
+      std::erase_if(kept_, [this](const Candidate& c) { return c.bound < threshold_; });
+    }
+    // Where bounds are too wide to cut, the buffer grows: the cost stays linear in what is added.
+    limit_ = std::max(smallest(), 2 * kept_.size());
+  }
+
+  /// The k best of all that was added, best first; fewer where there are fewer. Nothing if a guess was wrong.
+  std::optional<std::vector<Scored>> best(ForwardScorer& forward) {
+    const bool partial = k_ > n_best_ || share_ == 1;
+    const std::uint32_t guessed = careful_ || partial ? floor_ : threshold_;
+    if (!careful_) threshold_ = floor_;
+    if (partial) {
+      if (kept_.size() > k_) {
+        std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(k_ - 1), kept_.end(), above);
+        kept_.resize(k_);
+      }
+      score(0, kept_.size(), forward);
+    } else if (kept_.size() > k_) {
+      order();
+      score(0, k_, forward);
+      // Each step scores those with the largest bounds that remain, so that the threshold rises quickly.
+      for (std::size_t begin = k_, end; begin < kept_.size(); begin = end) {
+        raise();
+        // Steps grow, so that ties in great number are gone through in linear time.
+        end = std::min(kept_.size(), begin + std::max({std::size_t{16}, k_ / 8, begin / 2}));
+        if (kept_[begin].bound + bucket_width_ < threshold_) break;
+        score(begin, end, forward);
+      }
+      raise();
+      if (threshold_ < guessed) return std::nullopt;
+      std::erase_if(kept_, [](const Candidate& c) { return !c.scored; });
+    } else {
+      score(0, kept_.size(), forward);
+      if (guessed > floor_) return std::nullopt;
+    }
+    return ranked();
   }
 
  private:
-  static constexpr std::size_t kSmallest = 1024;
+  static constexpr std::size_t kAhead = 8, kSample = 16, kBuckets = 2048;
+  static constexpr double kCaution = 2;
 
-  void cut() {
-    if (kept_.size() <= k_) return;
-    const auto kth = kept_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
-    std::nth_element(kept_.begin(), kth, kept_.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.accumulator > b.accumulator; });
-    threshold_ = std::max(threshold_, query_.least_accumulator(query_.least_score(kth->accumulator)));
-    const auto losers = std::remove_if(kth + 1, kept_.end(),
-                                       [this](const Candidate& c) { return c.accumulator < threshold_; });
-    kept_.erase(losers, kept_.end());
+  static bool above(const Candidate& a, const Candidate& b) { return a.bound > b.bound; }
+
+  std::size_t smallest() const { return 2 * k_ + 96; }
+
+  /// The share of its upper bound that a document's score hardly ever falls below.
+  void learn(ForwardScorer& forward) {
+    const std::size_t n = std::min(kSample, k_);
+    double sum = 0, squares = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t at = i * k_ / n;
+      score(at, at + 1, forward);
+      const double ratio = bounds_.least_sum(kept_[at].score) / static_cast<double>(kept_[at].bound);
+      sum += ratio / static_cast<double>(n);
+      squares += ratio * ratio / static_cast<double>(n);
+    }
+    share_ = std::max(0.0, sum - kCaution * std::sqrt(std::max(0.0, squares - sum * sum)) - 0.01);
   }
 
-  const IntegerQuery& query_;
-  std::size_t k_;
+  /// Largest bounds first, in buckets of nearly equal bounds.
+  void order() {
+    const auto [least, largest] = std::minmax_element(
+        kept_.begin(), kept_.end(), [](const Candidate& a, const Candidate& b) { return a.bound < b.bound; });
+    const std::uint32_t low = least->bound, range = largest->bound - low + 1;
+    const auto bucket = [&](const Candidate& c) {
+      return kBuckets - 1 - static_cast<std::size_t>(std::uint64_t{c.bound - low} * kBuckets / range);
+    };
+    bucket_width_ = range / kBuckets + 1;
+    std::vector<std::uint32_t> starts(kBuckets + 1);
+    for (const Candidate& c : kept_) ++starts[bucket(c) + 1];
+    for (std::size_t b = 0; b < kBuckets; ++b) starts[b + 1] += starts[b];
+    std::vector<Candidate> ordered(kept_.size());
+    for (const Candidate& c : kept_) ordered[starts[bucket(c)]++] = c;
+    kept_ = std::move(ordered);
+  }
+
+  /// Scores those that can still reach the threshold.
+  void score(std::size_t begin, std::size_t end, ForwardScorer& forward) {
+    for (std::size_t i = begin; i < std::min(begin + 2 * kAhead, end); ++i) forward.prefetch_place(kept_[i].doc);
+    for (std::size_t i = begin; i < std::min(begin + kAhead, end); ++i) forward.prefetch(kept_[i].doc);
+    for (std::size_t i = begin; i < end; ++i) {
+      if (i + 2 * kAhead < end) forward.prefetch_place(kept_[i + 2 * kAhead].doc);
+      if (i + kAhead < end && !kept_[i + kAhead].scored) forward.prefetch(kept_[i + kAhead].doc);
+      if (kept_[i].scored || kept_[i].bound < threshold_) continue;
+      kept_[i].score = forward.score(kept_[i].doc);
+      kept_[i].scored = true;
+    }
+  }
+
+  /// The threshold from the k-th best score.
+  void raise() {
+    scores_.clear();
+    for (const Candidate& c : kept_)
+      if (c.scored) scores_.push_back(c.score);
+    const auto kth = scores_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
+    std::nth_element(scores_.begin(), kth, scores_.end(), std::greater<float>());
+    threshold_ = std::max(threshold_, bounds_.least_sum(*kth));
+  }
+
+  std::vector<Scored> ranked() const {
+    std::vector<Scored> scored;
+    scored.reserve(kept_.size());
+    for (const Candidate& c : kept_)
+      if (c.scored) scored.push_back({c.score, c.doc});
+    const auto end = scored.begin() + static_cast<std::ptrdiff_t>(std::min(n_best_, scored.size()));
+    if (end != scored.end()) std::nth_element(scored.begin(), end - 1, scored.end());
+    std::sort(scored.begin(), end);
+    scored.erase(end, scored.end());
+    return scored;
+  }
+
+  const UpperBounds& bounds_;
+  std::size_t k_, n_best_;
+  bool careful_;
   std::size_t limit_;
-  std::uint32_t threshold_ = 1;
+  double share_;
+  std::uint32_t threshold_ = 1, floor_ = 1, bucket_width_ = 0;
   std::vector<Candidate> kept_;
+  std::vector<float> scores_;
 };
 
 }  // namespace lexmax::sparse

@@ -1,196 +1,292 @@
-// Exact top-k of a sparse query: windowed term-at-a-time accumulation of 8-bit impacts, then exact rescoring.
+// Exact top-k of a sparse query: windowed term-at-a-time accumulation of upper bounds, then exact rescoring.
 //
-// Per window of at most 65,536 documents, each query term's postings add multiplier * impact to a u32 per document;
-// documents at or above the running threshold become candidates. What the proven bounds (sparse_bounds.hpp) cannot
-// exclude is scored from the forward index in float64, in ascending term order: the bits of oracle_sparse.py.
-//
-// Arrays may come from a damaged file: every value that is used as an index is checked or masked first, so the worst
-// outcome is `Corrupt` or a wrong score, never a read or write out of bounds. Lengths of arrays are the caller's.
+// A window's sums, one 16-bit accumulator a document, stay in the first-level cache. A rare term adds a constant for
+// every group of its postings (equal level, so no weight is stored or multiplied a posting: impact-ordered postings
+// of Anh & Moffat, SIGIR 2006, inside a window); a frequent term is a dense row of 4-bit codes (sparse_scan.hpp).
 #pragma once
-#include <algorithm>
 #include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <vector>
+#include <memory>
 
-#include "sparse_bounds.hpp"
 #include "sparse_candidates.hpp"
+#include "sparse_scan.hpp"
+#include "sparse_skips.hpp"
 
 namespace lexmax::sparse {
 
-/// One segment, as it lies on disk: docs/format/sparse.md.
-struct Segment {
-  std::span<const float> steps;
-  std::span<const std::int64_t> window_starts, window_ptr;
-  std::span<const std::uint32_t> list_terms;
-  std::span<const std::int64_t> list_ptr;
-  std::span<const std::uint16_t> offsets;
-  std::span<const std::uint8_t> impacts;
-  std::span<const std::int64_t> indptr;
-  std::span<const std::uint32_t> terms;
-  std::span<const float> weights;
-};
-
-/// Local term numbers, ascending, and their weights.
-struct Query {
-  std::span<const std::uint32_t> terms;
-  std::span<const float> weights;
-};
-
-struct Scored {
-  float score;
-  std::uint32_t ordinal;
-  bool operator<(const Scored& other) const {
-    return score != other.score ? score > other.score : ordinal < other.ordinal;
+/// One query on its way through the windows.
+class QueryScan {
+ public:
+  QueryScan(const Segment& segment, const Query& query, std::size_t k, const Engine& engine, bool careful = false)
+      : query(query),
+        bounds_(query, segment),
+        candidates(bounds_, k, careful, engine.budget > 0 ? 2 * k + engine.budget / kPostingsPerCandidate : 0,
+                   query.floor),
+        segment_(segment),
+        skips_(segment, query, bounds_, k, engine),
+        cursors_(query.terms.size()) {
+    for (std::size_t j = 0; j < query.terms.size(); ++j) cursors_[j].multiplier = bounds_.multiplier(j);
   }
+  QueryScan(const QueryScan&) = delete;
+
+  /// Moves to the first window of a span that is not before `window`.
+  void enter(std::size_t span, std::size_t window) {
+    span_ = span;
+    for (const std::uint32_t term : query.terms) {
+      const std::size_t first = segment_.lists(span, term).first;
+      __builtin_prefetch(segment_.list_windows.data() + first);
+      __builtin_prefetch(segment_.list_ptr.data() + first + span);
+    }
+    for (std::size_t j = 0; j < cursors_.size(); ++j) {
+      const auto [first, last] = segment_.lists(span, query.terms[j]);
+      const auto begin = segment_.list_windows.begin();
+      const auto at = std::lower_bound(begin + static_cast<std::ptrdiff_t>(first),
+                                       begin + static_cast<std::ptrdiff_t>(last), window);
+      cursors_[j].list = static_cast<std::size_t>(at - begin);
+      cursors_[j].end = last;
+      if (cursors_[j].list < last) __builtin_prefetch(segment_.units(span, cursors_[j].list).data());
+    }
+  }
+
+  /// Adds the groups of a window's lists to `sums` and notes its dense rows; whether there was any to add.
+  bool accumulate(std::size_t window, std::uint16_t* sums, std::size_t mask, std::size_t n_chunks) {
+    rows_.clear();
+    touched_.clear();
+    n_touched_ = 0;
+    skips_.plan(candidates.threshold(), window);
+    bool any = false;
+    for (std::size_t j = 0; j < cursors_.size(); ++j) {
+      Cursor& cursor = cursors_[j];
+      if (cursor.list == cursor.end || segment_.list_windows[cursor.list] != window) continue;
+      const std::size_t list = cursor.list++;
+      const std::uint32_t cut = skips_.cut(j);
+      if (cut >= 255) continue;
+      const auto units = segment_.units(span_, list);
+      prefetch(units);
+      const auto [row, groups] = Segment::parts(units);
+      skips_.see(j, row, groups);
+      if (!row.empty()) add_row(row, cursor.multiplier, cut, n_chunks);
+      add_groups(groups, cursor.multiplier, cut, sums, mask);
+      any = true;
+    }
+    std::sort(rows_.begin(), rows_.end(), [](const DenseRow& a, const DenseRow& b) { return a.largest > b.largest; });
+    return any;
+  }
+
+  /// What a document may have from the terms that this window skips.
+  std::uint32_t skipped() const { return skips_.bound(); }
+
+  std::span<const DenseRow> rows() const { return rows_; }
+
+  /// Offsets whose sums are not zero, unless there are rows; a document may occur several times.
+  std::span<const std::span<const std::uint16_t>> touched() const { return touched_; }
+  std::size_t n_touched() const { return n_touched_; }
+
+  /// Where to look whether a chunk can still reach the threshold, given the rows that remain.
+  std::span<const Stop> stops() {
+    const std::uint32_t threshold = candidates.threshold() - skips_.bound();
+    std::uint32_t rest = 0;
+    for (const DenseRow& row : rows_) rest += row.largest;
+    stops_.clear();
+    std::uint32_t share = threshold / 2;
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      if (rest <= share && rest < threshold) {
+        stops_.push_back({r, threshold - rest});
+        while (share > 0 && rest <= share) share /= 2;
+      }
+      rest -= rows_[r].largest;
+    }
+    stops_.push_back({rows_.size(), threshold});
+    return stops_;
+  }
+
+  const Query query;
+
+ private:
+  static constexpr std::size_t kAheadLines = 8, kPostingsPerCandidate = 500;
+
+  struct Cursor {
+    std::size_t list = 0, end = 0;
+    std::uint32_t multiplier = 0;
+  };
+
+  /// Asks for the term's list in the next window, which follows this one: after a window's work it is in no cache.
+  static void prefetch(std::span<const std::uint16_t> units) {
+    const char* next = reinterpret_cast<const char*>(units.data() + units.size());
+    for (std::size_t line = 0; line < kAheadLines; ++line) __builtin_prefetch(next + 64 * line);
+  }
+
+  /// Adds the groups whose level is above `cut`; levels descend.
+  void add_groups(std::span<const std::uint16_t> units, std::uint32_t multiplier, std::uint32_t cut,
+                  std::uint16_t* sums, std::size_t mask) {
+    const std::size_t n_groups = units[0];
+    if (n_groups >= units.size()) throw Corrupt("sparse.postings holds more groups than units");
+    const std::uint16_t* const first = units.data() + 1 + n_groups;
+    const std::uint16_t* const end = units.data() + units.size();
+    const std::uint16_t* offset = first;
+    for (std::size_t g = 1; g <= n_groups; ++g) {
+      const std::size_t count = units[g] & 0xFF;
+      if (count > static_cast<std::size_t>(end - offset)) throw Corrupt("sparse.postings holds a group beyond its list");
+      const std::uint32_t level = units[g] >> 8;
+      if (level <= cut) break;
+      add_group({offset, count}, static_cast<std::uint16_t>(contribution(multiplier, level)), sums, mask);
+      offset += count;
+    }
+    touched_.push_back({first, offset});
+    n_touched_ += static_cast<std::size_t>(offset - first);
+  }
+
+  static void add_group(std::span<const std::uint16_t> offsets, std::uint16_t value, std::uint16_t* sums,
+                        std::size_t mask) {
+    // A mask costs less than a check per posting and keeps any 16-bit offset inside `sums`.
+    const auto add = [=](std::uint16_t offset) { sums[offset & mask] = static_cast<std::uint16_t>(sums[offset & mask] + value); };
+    const std::uint16_t* at = offsets.data();
+    const std::uint16_t* const last = at + offsets.size();
+    for (; last - at >= 4; at += 4) {
+      add(at[0]);
+      add(at[1]);
+      add(at[2]);
+      add(at[3]);
+    }
+    for (; at != last; ++at) add(*at);
+  }
+
+  void add_row(std::span<const std::uint16_t> units, std::uint32_t multiplier, std::uint32_t cut, std::size_t n_chunks) {
+    const auto codes = segment_.row(units, n_chunks);
+    if (Skips::row_level(units) <= cut) return;
+    DenseRow& row = rows_.emplace_back();
+    row.codes = codes.data();
+    __builtin_prefetch(row.codes);
+    row.low[0] = row.high[0] = 0;
+    std::uint32_t largest = 0;
+    for (std::size_t code = 1; code < kCodes; ++code) {
+      const std::uint32_t level = (units[3 + code / 2] >> (8 * (code % 2))) & 0xFF;
+      const std::uint32_t value = contribution(multiplier, level);
+      row.low[code] = static_cast<std::uint8_t>(value);
+      row.high[code] = static_cast<std::uint8_t>(value >> 8);
+      largest = std::max(largest, value);
+    }
+    row.wide = largest > 0xFF;
+    row.largest = largest;
+  }
+
+  UpperBounds bounds_;
+
+ public:
+  Candidates candidates;
+
+ private:
+  const Segment& segment_;
+  Skips skips_;
+  std::size_t span_ = 0;
+  std::vector<Cursor> cursors_;
+  std::vector<DenseRow> rows_;
+  std::vector<std::span<const std::uint16_t>> touched_;
+  std::size_t n_touched_ = 0;
+  std::vector<Stop> stops_;
 };
 
-template <class T>
-std::span<const T> part(std::span<const T> whole, std::int64_t begin, std::int64_t end, const char* problem) {
-  if (begin < 0 || end < begin || end > static_cast<std::int64_t>(whole.size())) throw Corrupt(problem);
-  return whole.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
-}
-
-/// Searches one segment, one query after another; its accumulators are zero between windows.
+/// Searches one segment on one thread; its accumulators are zero between windows.
 class Searcher {
  public:
   /// `alive` has one byte a document, or is empty where all are.
-  Searcher(const Segment& segment, std::span<const std::uint8_t> alive)
-      : segment_(segment), alive_(alive), sums_(std::bit_ceil(largest_window())) {}
+  Searcher(const Segment& segment, std::span<const std::uint8_t> alive, CpuPath path, const Engine& engine)
+      : segment_(segment),
+        alive_(alive),
+        engine_(engine),
+        run_(scan_kernel(path)),
+        forward_(segment, path),
+        sums_(std::max(segment.window_docs, kChunkDocs)),
+        found_(kFound) {}
 
-  /// The k best documents of `query`, best first; fewer where fewer share a term with it.
-  std::vector<Scored> search(const Query& query, std::size_t k) {
-    const IntegerQuery integers(query.terms, query.weights, segment_.steps);
-    Candidates candidates(integers, k);
-    for (std::size_t window = 0; window + 1 < segment_.window_starts.size(); ++window) {
-      choose_lists(window, query, integers);
-      if (!lists_.empty()) scan(window, candidates);
-    }
-    return rescored(query, integers, candidates.finish(), k);
-  }
-
- private:
-  struct List {
-    std::span<const std::uint16_t> offsets;
-    std::span<const std::uint8_t> impacts;
-    std::uint32_t multiplier;
-  };
-
-  std::size_t n_docs() const { return segment_.indptr.size() - 1; }
-
-  std::size_t largest_window() const {
-    std::int64_t largest = 1;
-    std::int64_t begin = 0;
-    for (const std::int64_t end : segment_.window_starts) {
-      if (end < begin || end - begin > 65536 || end > static_cast<std::int64_t>(n_docs()))
-        throw Corrupt("sparse.window_starts does not cut the documents into windows of 1 to 65,536");
-      largest = std::max(largest, end - begin);
-      begin = end;
-    }
-    return static_cast<std::size_t>(largest);
-  }
-
-  void choose_lists(std::size_t window, const Query& query, const IntegerQuery& integers) {
-    lists_.clear();
-    const std::int64_t first = segment_.window_ptr[window];
-    const auto terms = part(segment_.list_terms, first, segment_.window_ptr[window + 1],
-                            "sparse.window_ptr points beyond sparse.list_terms");
-    auto at = terms.begin();
-    for (std::size_t j = 0; j < query.terms.size() && at != terms.end(); ++j) {
-      at = std::lower_bound(at, terms.end(), query.terms[j]);
-      if (at == terms.end() || *at != query.terms[j]) continue;
-      const auto list = static_cast<std::size_t>(first + (at - terms.begin()));
-      const std::int64_t begin = segment_.list_ptr[list], end = segment_.list_ptr[list + 1];
-      const char* problem = "sparse.list_ptr points beyond sparse.offsets";
-      lists_.push_back({part(segment_.offsets, begin, end, problem), part(segment_.impacts, begin, end, problem),
-                        integers.multiplier(j)});
-    }
-  }
-
-  void scan(std::size_t window, Candidates& candidates) {
-    const auto base = static_cast<std::size_t>(segment_.window_starts[window]);
-    const auto count = static_cast<std::size_t>(segment_.window_starts[window + 1]) - base;
-    // A mask costs less than a check per posting and keeps any 16-bit offset inside `sums_`.
-    const std::size_t mask = sums_.size() - 1;
-    std::size_t n_postings = 0;
-    for (const List& list : lists_) {
-      n_postings += list.offsets.size();
-      for (std::size_t p = 0; p < list.offsets.size(); ++p)
-        sums_[list.offsets[p] & mask] += list.multiplier * list.impacts[p];
-    }
-    // Rare terms touch few documents: then only those are visited and zeroed again.
-    if (n_postings < count / 8) {
-      visit_touched(base, count, candidates);
-    } else {
-      visit_all(base, count, candidates);
-    }
-  }
-
-  void visit_touched(std::size_t base, std::size_t count, Candidates& candidates) {
-    const std::size_t mask = sums_.size() - 1;
-    for (const List& list : lists_) {
-      for (const std::uint16_t stored : list.offsets) {
-        const std::size_t offset = stored & mask;
-        if (offset < count) consider(sums_[offset], base + offset, candidates);
-        sums_[offset] = 0;
+  /// Takes the queries through the windows from `first` to `last`, all of them through one before the next.
+  void scan(std::span<const std::unique_ptr<QueryScan>> queries, std::size_t first, std::size_t last) {
+    for (std::size_t window = first; window < last; ++window) {
+      const bool enters = window == first || window % segment_.span_windows == 0;
+      for (const auto& query : queries) {
+        if (enters) query->enter(window / segment_.span_windows, window);
+        scan_window(*query, window);
       }
     }
   }
 
-  void visit_all(std::size_t base, std::size_t count, Candidates& candidates) {
-    for (std::size_t offset = 0; offset < count; ++offset) consider(sums_[offset], base + offset, candidates);
-    std::fill(sums_.begin(), sums_.end(), 0);
+  /// The k best among the windows that the query was taken through, from `first` to `last`.
+  std::vector<Scored> best(QueryScan& query, std::size_t k, std::size_t first, std::size_t last) {
+    forward_.take(query.query);
+    if (auto found = query.candidates.best(forward_)) return *std::move(found);
+    std::vector<std::unique_ptr<QueryScan>> again;
+    again.push_back(std::make_unique<QueryScan>(segment_, query.query, k, engine_, true));
+    scan(again, first, last);
+    forward_.take(query.query);
+    return *again.front()->candidates.best(forward_);
   }
 
-  void consider(std::uint32_t sum, std::size_t ordinal, Candidates& candidates) const {
-    if (sum < candidates.threshold()) return;
-    if (!alive_.empty() && alive_[ordinal] == 0) return;
-    candidates.add(sum, static_cast<std::uint32_t>(ordinal));
-  }
-
-  std::vector<Scored> rescored(const Query& query, const IntegerQuery& integers, std::vector<Candidate>& candidates,
-                               std::size_t k) const {
+  /// Every living document that shares a term, scored from the forward index: for long queries and strict filters.
+  std::vector<Scored> brute_force(const Query& query, std::size_t k, std::size_t first, std::size_t last) {
+    forward_.take(query);
     std::vector<Scored> scored;
-    const std::size_t first = std::min(k, candidates.size());
-    float kth = std::numeric_limits<float>::infinity();
-    for (std::size_t c = 0; c < first; ++c) {
-      scored.push_back({exact(query, candidates[c].ordinal), candidates[c].ordinal});
-      kth = std::min(kth, scored.back().score);
+    for (std::size_t doc = first; doc < last; ++doc) {
+      if (!alive_.empty() && alive_[doc] == 0) continue;
+      if (forward_.shares(doc)) scored.push_back({forward_.score(doc), static_cast<std::uint32_t>(doc)});
     }
-    // k documents reach `kth` exactly: a sharper threshold for the others than any bound.
-    const std::uint32_t threshold = integers.least_accumulator(kth);
-    for (std::size_t c = first; c < candidates.size(); ++c) {
-      if (candidates[c].accumulator < threshold) continue;
-      scored.push_back({exact(query, candidates[c].ordinal), candidates[c].ordinal});
-    }
-    const auto best = scored.begin() + static_cast<std::ptrdiff_t>(std::min(k, scored.size()));
-    std::partial_sort(scored.begin(), best, scored.end());
-    scored.erase(best, scored.end());
+    const auto end = scored.begin() + static_cast<std::ptrdiff_t>(std::min(k, scored.size()));
+    std::partial_sort(scored.begin(), end, scored.end());
+    scored.erase(end, scored.end());
     return scored;
   }
 
-  float exact(const Query& query, std::uint32_t ordinal) const {
-    const std::int64_t begin = segment_.indptr[ordinal], end = segment_.indptr[ordinal + 1];
-    const char* problem = "forward.indptr points beyond forward.terms";
-    const auto terms = part(segment_.terms, begin, end, problem);
-    const auto weights = part(segment_.weights, begin, end, problem);
-    double sum = 0;
-    std::size_t j = 0;
-    for (std::size_t p = 0; p < terms.size(); ++p) {
-      while (j < query.terms.size() && query.terms[j] < terms[p]) ++j;
-      if (j == query.terms.size()) break;
-      if (query.terms[j] == terms[p]) sum += static_cast<double>(query.weights[j]) * weights[p];
+ private:
+  static constexpr std::size_t kFound = 2 * kChunkDocs;
+
+  void scan_window(QueryScan& query, std::size_t window) {
+    const std::size_t n_docs = segment_.docs_in(window), base = window * segment_.window_docs;
+    const std::size_t n_chunks = (n_docs + kChunkDocs - 1) / kChunkDocs;
+    if (!query.accumulate(window, sums_.data(), segment_.window_docs - 1, n_chunks)) return;
+    if (query.rows().empty() && query.n_touched() * kFewTouched < n_docs) {
+      visit(query, base, n_docs);
+      return;
     }
-    // NaN would break the order that sorting relies on.
-    if (!(sum >= 0)) throw Corrupt("forward.weights holds NaN or a negative");
-    return static_cast<float>(sum);
+    Scan scan{sums_.data(), n_chunks, n_docs, alive_.empty() ? nullptr : alive_.data() + base,
+              query.rows(), query.stops(), found_, 0};
+    for (std::size_t chunk = 0; chunk < n_chunks;) {
+      chunk = run_(scan, chunk);
+      for (std::size_t i = 0; i < scan.n_found; ++i)
+        query.candidates.add(scan.found[i].sum + query.skipped(), static_cast<std::uint32_t>(base + scan.found[i].offset));
+      scan.n_found = 0;
+      if (!query.candidates.full()) continue;
+      forward_.take(query.query);
+      query.candidates.cut(forward_, query.skipped());
+      scan.stops = query.stops();
+    }
   }
+
+  /// Rare terms touch few documents: then only those are looked at and zeroed again.
+  void visit(QueryScan& query, std::size_t base, std::size_t n_docs) {
+    const std::size_t mask = segment_.window_docs - 1;
+    const std::uint32_t least = query.candidates.threshold() - query.skipped();
+    for (const auto& offsets : query.touched()) {
+      for (const std::uint16_t stored : offsets) {
+        const std::size_t offset = stored & mask;
+        const std::uint32_t sum = sums_[offset];
+        sums_[offset] = 0;
+        if (sum == 0 || sum < least || offset >= n_docs) continue;
+        if (!alive_.empty() && alive_[base + offset] == 0) continue;
+        query.candidates.add(sum + query.skipped(), static_cast<std::uint32_t>(base + offset));
+      }
+    }
+    if (!query.candidates.full()) return;
+    forward_.take(query.query);
+    query.candidates.cut(forward_, query.skipped());
+  }
+
+  static constexpr std::size_t kFewTouched = 8;
 
   const Segment& segment_;
   std::span<const std::uint8_t> alive_;
-  std::vector<std::uint32_t> sums_;
-  std::vector<List> lists_;
+  Engine engine_;
+  ScanKernel run_;
+  ForwardScorer forward_;
+  std::vector<std::uint16_t> sums_;
+  std::vector<Found> found_;
 };
 
 }  // namespace lexmax::sparse

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from lexmax.encoders import MultiVectorEncoder, SparseEncoder
 from lexmax.errors import CorruptionError
-from lexmax.index.catalog import Catalog, SegmentRow
+from lexmax.index.catalog import Catalog
 from lexmax.index.durable import sync_folder
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.index.segment import SegmentPlan, SegmentWriter, read_serials
+from lexmax.index.segment_rows import SegmentRow, covering_id
 from lexmax.pipeline import CollectionEncoders
 from lexmax.types import Json, ranges
 
@@ -78,6 +79,42 @@ def build_segments(
     return published
 
 
+def build_again(
+    catalog: Catalog,
+    layout: Layout,
+    encoders: CollectionEncoders,
+    watcher: Watcher,
+    *,
+    row: SegmentRow,
+    sparse_spec: str | None,
+) -> int:
+    """Build a published segment anew from the texts in the catalog; how many documents it has.
+
+    `sparse_spec` is that of its encoder, fitted constants included; None measures them again.
+
+    Raises:
+        EncoderError: if an encoder cannot encode documents.
+        KeyboardInterrupt: if the watcher stopped it; all finished parts are kept.
+    """
+    stored = catalog.all_serials()
+    stored = stored[(stored >= row.first_serial) & (stored <= row.last_serial)]
+    serials = np.setdiff1d(stored, catalog.deleted_serials(), assume_unique=True)
+    if len(serials) == 0:
+        catalog.replace_segments([row], None, kept=serials)
+        return 0
+    build = None
+    for name, state in catalog.builds().items():
+        if state.get("replaces") == row.segment_id:
+            build = build or _resumed(catalog, layout, encoders, name, state)
+    if build is None:
+        sparse = encoders.sparse
+        if sparse is not None and sparse_spec is not None:
+            sparse = encoders.registry.sparse(sparse_spec)
+        build = _started(catalog, layout, encoders, sparse, serials, replaces=row)
+    build.run(watcher)
+    return len(build.plan.serials)
+
+
 @dataclass(frozen=True, slots=True)
 class _Build:
     catalog: Catalog
@@ -87,6 +124,7 @@ class _Build:
     plan: SegmentPlan
     writer: SegmentWriter
     done: int
+    replaces: SegmentRow | None = None
 
     def run(self, watcher: Watcher) -> None:
         total = len(self.plan.serials)
@@ -110,9 +148,10 @@ class _Build:
         with storage_errors(self.layout.folder):
             state = self.writer.checkpoint()
         encoders: Json = {name: dict(found) for name, found in self.plan.encoders.items()}
-        self.catalog.remember_build(
-            self.plan.segment_id, {"done": done, "encoders": encoders, "writer": state}
-        )
+        progress: dict[str, Json] = {"done": done, "encoders": encoders, "writer": state}
+        if self.replaces is not None:
+            progress["replaces"] = self.replaces.segment_id
+        self.catalog.remember_build(self.plan.segment_id, progress)
 
     def _publish(self, watcher: Watcher) -> None:
         total = len(self.plan.serials)
@@ -121,9 +160,15 @@ class _Build:
                 progress=lambda done: watcher.advance("index", done, total)
             )
             sync_folder(self.layout.folder / "segments")
-        first, last = int(self.plan.serials[0]), int(self.plan.serials[-1])
-        self.catalog.publish(SegmentRow(self.plan.segment_id, first, last, total, manifest_xxh3))
-        shutil.rmtree(self.layout.staging(self.plan.segment_id), ignore_errors=True)
+        name, serials = self.plan.segment_id, self.plan.serials
+        if (old := self.replaces) is None:
+            first, last = int(serials[0]), int(serials[-1])
+            self.catalog.publish(SegmentRow(name, first, last, total, manifest_xxh3))
+        else:
+            row = SegmentRow(name, old.first_serial, old.last_serial, total, manifest_xxh3)
+            self.catalog.replace_segments([old], row, kept=serials)
+            shutil.rmtree(self.layout.segment(old.segment_id), ignore_errors=True)
+        shutil.rmtree(self.layout.staging(name), ignore_errors=True)
 
 
 def _next_build(catalog: Catalog, layout: Layout, encoders: CollectionEncoders) -> _Build | None:
@@ -131,14 +176,26 @@ def _next_build(catalog: Catalog, layout: Layout, encoders: CollectionEncoders) 
         if (build := _resumed(catalog, layout, encoders, segment_id, state)) is not None:
             return build
     serials = catalog.living_serials(catalog.last_published(), limit=SEGMENT_DOCS)
-    return None if len(serials) == 0 else _started(catalog, layout, encoders, serials)
+    if len(serials) == 0:
+        return None
+    return _started(catalog, layout, encoders, encoders.sparse, serials)
 
 
 def _started(
-    catalog: Catalog, layout: Layout, encoders: CollectionEncoders, serials: NDArray[np.int64]
+    catalog: Catalog,
+    layout: Layout,
+    encoders: CollectionEncoders,
+    sparse: SparseEncoder | None,
+    serials: NDArray[np.int64],
+    *,
+    replaces: SegmentRow | None = None,
 ) -> _Build:
-    sparse, multivector = fitted(catalog, encoders.sparse), encoders.multivector
-    segment_id = f"{serials[0]:012d}-{serials[-1]:012d}"
+    sparse, multivector = fitted(catalog, sparse), encoders.multivector
+    if replaces is None:
+        segment_id = covering_id(int(serials[0]), int(serials[-1]))
+    else:
+        first, last = replaces.first_serial, replaces.last_serial
+        segment_id = covering_id(first, last, replaced=[replaces])
     plan = SegmentPlan(
         segment_id,
         serials,
@@ -147,7 +204,7 @@ def _started(
     )
     with storage_errors(layout.folder):
         writer = SegmentWriter(layout.segment(segment_id), layout.staging(segment_id), plan)
-    build = _Build(catalog, layout, sparse, multivector, plan, writer, 0)
+    build = _Build(catalog, layout, sparse, multivector, plan, writer, 0, replaces)
     build.remember(0)
     return build
 
@@ -175,7 +232,9 @@ def _resumed(
         # The documents are in the catalog: what is damaged can be built anew.
         catalog.forget_build(segment_id)
         return None
-    return _Build(catalog, layout, sparse, multivector, plan, writer, int(state["done"]))
+    done, replaces = int(state["done"]), state.get("replaces")
+    old = next((row for row in catalog.segments() if row.segment_id == replaces), None)
+    return _Build(catalog, layout, sparse, multivector, plan, writer, done, old)
 
 
 def _described(

@@ -14,6 +14,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from lexmax.cli_interchange import add_commands
 from lexmax.errors import EvaluationError, LexmaxError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ PipelineName = Annotated[
     typer.Option(
         "--pipeline",
         "-p",
-        help="bm25, sparse, multivector, multivector-exact or hybrid; "
+        help="bm25, sparse, lucene, multivector, multivector-exact or hybrid; "
         "by default all that the collection has.",
     ),
 ]
@@ -183,6 +184,59 @@ def verify(path: CollectionPath) -> None:
 
 
 @app.command()
+def merge(
+    path: CollectionPath,
+    all_: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Make as few segments as may be and drop every deleted document, however much "
+            "there is to copy.",
+        ),
+    ] = False,
+) -> None:
+    """Make many small segments of the collection at PATH few, and drop deleted documents.
+
+    A search asks every segment, so fewer are faster; `lexmax index` and the service merge by
+    themselves where it pays. Nothing is encoded again, no weight or vector changes. Searches go
+    on meanwhile, also in other processes. Needs room for the new segments beside the old ones.
+    Ctrl-C, a kill or a full disk loses nothing: run the same command again.
+
+    Examples: `lexmax merge scifact-index`, `lexmax merge scifact-index --all`
+    """
+    from lexmax.collection import Collection
+    from lexmax.merging import COMPACT, TIERED
+    from lexmax.progress import watch
+    from lexmax.report import print_merge_report
+
+    with (
+        _resumable(),
+        watch() as watching,
+        Collection.open(path, merge_in_background=False) as collection,
+    ):
+        report = collection.merge(watching, policy=COMPACT if all_ else TIERED)
+    print_merge_report(report, path, Console())
+
+
+@app.command()
+def rebuild(path: CollectionPath) -> None:
+    """Build damaged or lost segments of the collection at PATH anew from its stored documents.
+
+    Reads every byte to find them; sound segments are left alone. Documents are encoded again, so
+    it takes as long as indexing them did. Ctrl-C or a kill loses nothing: run it again.
+
+    Example: `lexmax rebuild scifact-index`
+    """
+    from lexmax.progress import watch
+    from lexmax.rebuilding import rebuild
+    from lexmax.report import print_rebuild_report
+
+    with _resumable(), watch() as watching:
+        report = rebuild(path, watching)
+    print_rebuild_report(report, path, Console())
+
+
+@app.command()
 def demo(
     path: Annotated[
         Path | None, typer.Option(help="Where to keep it; by default in your cache folder.")
@@ -200,6 +254,9 @@ def demo(
 
     with _resumable():
         run_demo(path, port=None if no_serve else port)
+
+
+add_commands(app)
 
 
 def main() -> None:

@@ -2,27 +2,34 @@
 
 import shutil
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lexmax import lucene
 from lexmax import pipeline as pipelines
+from lexmax.background import Background
 from lexmax.building import Silent, Watcher, build_segments
 from lexmax.encoders import Encoders
-from lexmax.errors import InputError, QueryError, StorageError
-from lexmax.index.catalog import Catalog, SegmentRow, UpsertCount
+from lexmax.errors import InputError, StorageError
+from lexmax.index.catalog import Catalog
+from lexmax.index.document_rows import UpsertCount
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.index.lock import WriterLock
-from lexmax.index.manifest import read_manifest
-from lexmax.index.segment import Segment
+from lexmax.index.merge_policy import MergePolicy
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.verification import VerifyReport, verify
-from lexmax.pending import Pending
-from lexmax.pipeline import Answer, CollectionEncoders, Pipeline, Signal
-from lexmax.results import Hit, Ranking, SearchResult, check_query
+from lexmax.merging import TIERED, MergeReport, merge_segments, worth_merging
+from lexmax.pipeline import CollectionEncoders, Pipeline
+from lexmax.reading import Reader
+from lexmax.results import Ranking, SearchResult
+from lexmax.searching import Searcher
 from lexmax.types import Document, Json
 
 _FLUSH_DOCS = 4096
@@ -39,18 +46,20 @@ class Collection:
     the folder's writer lock from its first write until `close`.
     """
 
-    def __init__(self, layout: Layout, catalog: Catalog, encoders: Encoders) -> None:
+    def __init__(
+        self, layout: Layout, catalog: Catalog, encoders: Encoders, *, merge_in_background: bool
+    ) -> None:
         """Use `Collection.create` or `Collection.open`."""
         self._layout, self._catalog = layout, catalog
-        specs = catalog.setting("encoders")
-        self.encoders = CollectionEncoders(encoders, _checked_specs(specs))
-        self._write_lock = threading.RLock()
-        self._refresh_lock = threading.Lock()
+        specs = pipelines.encoder_specs(catalog.setting("encoders"))
+        self.encoders = CollectionEncoders(encoders, specs, lucene.backends(layout.folder))
+        self._write_lock, self._merge_lock = threading.RLock(), threading.Lock()
         self._writer = WriterLock(layout.lock)
         self._closed = False
-        self._pending = Pending(self.encoders)
-        self._segments: dict[str, Segment] = {}
-        self._snapshot = Snapshot(-1, ())
+        self._reader = Reader(layout, catalog, self.encoders)
+        self._searcher = Searcher(catalog, self._reader, self.encoders)
+        self._background = Background(lambda watcher: self._merge(watcher, TIERED))
+        self._merges_itself = merge_in_background
 
     @staticmethod
     def create(
@@ -59,8 +68,11 @@ class Collection:
         sparse: str | None = "bm25",
         multivector: str | None = "minilm",
         encoders: Encoders | None = None,
+        merge_in_background: bool = True,
     ) -> "Collection":
         """A new collection without documents; None leaves an index out.
+
+        Without `merge_in_background` only `merge` merges segments.
 
         Raises:
             CollectionExistsError: if the folder holds anything.
@@ -83,11 +95,15 @@ class Collection:
         except BaseException:
             shutil.rmtree(layout.folder, ignore_errors=True)
             raise
-        return Collection(layout, catalog, registry)
+        return Collection(layout, catalog, registry, merge_in_background=merge_in_background)
 
     @staticmethod
-    def open(path: Path | str, *, encoders: Encoders | None = None) -> "Collection":
+    def open(
+        path: Path | str, *, encoders: Encoders | None = None, merge_in_background: bool = True
+    ) -> "Collection":
         """The collection at `path`; vectors and postings are mapped, not read.
+
+        Without `merge_in_background` only `merge` merges segments.
 
         Raises:
             NotACollectionError: if there is none.
@@ -96,9 +112,14 @@ class Collection:
         """
         layout = Layout(Path(path))
         layout.require()
-        collection = Collection(layout, Catalog.open(layout.catalog), encoders or Encoders())
+        collection = Collection(
+            layout,
+            Catalog.open(layout.catalog),
+            encoders or Encoders(),
+            merge_in_background=merge_in_background,
+        )
         try:
-            collection._open_segments(collection._catalog.segments())
+            collection._reader.open()
         except BaseException:
             collection.close()
             raise
@@ -142,7 +163,7 @@ class Collection:
                 self.flush()
         with self._writing():
             self._catalog.end_ingests()
-        self._refresh(wait=True)
+        self._written()
         return count
 
     def store(
@@ -153,6 +174,7 @@ class Collection:
         `ingest`, (sources, entries consumed), lets an interrupted job go on from there; its
         documents are found once `flush` has built their segment.
         """
+        self.encoders.require_texts()
         with self._writing():
             return self._catalog.upsert(documents, ingest=ingest)
 
@@ -161,7 +183,7 @@ class Collection:
         _refuse_text("doc_ids", doc_ids)
         with self._writing():
             n_deleted = self._catalog.delete(doc_ids)
-        self._refresh(wait=True)
+        self._written()
         return n_deleted
 
     def get(self, doc_ids: Sequence[str]) -> list[Document | None]:
@@ -180,70 +202,81 @@ class Collection:
                 self._catalog, self._layout, self.encoders, watcher or Silent()
             )
             self._catalog.end_ingests()
-        self._refresh(wait=True)
+        self._written()
         return published
 
+    def merge(self, watcher: Watcher | None = None, *, policy: MergePolicy = TIERED) -> MergeReport:
+        """Make many segments few, and drop deleted documents from them.
+
+        Writers that merge in the background need not call it. Searches and writes go on.
+
+        Raises:
+            KeyboardInterrupt: if the watcher stopped it; finished merges are kept.
+            LockedError: if another process writes to this collection.
+            DiskFullError: if there is no room for a new segment beside the old ones.
+        """
+        with self._writing():
+            pass  # the right to write is ours until `close`
+        report = self._merge(watcher or Silent(), policy)
+        self._refresh(wait=True)
+        return report
+
+    def snapshot(self) -> Snapshot:
+        """The newest state, for those who read it whole rather than search it."""
+        return self._refresh()
+
+    def stored(self, serials: NDArray[np.int64]) -> list[Document]:
+        """The documents of these serials of a snapshot, in this order."""
+        return self._catalog.documents(serials)
+
     def search(
-        self, query: str, k: int = 10, *, pipeline: str | Pipeline | None = None
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        pipeline: str | Pipeline | None = None,
+        doc_ids: Iterable[str] | None = None,
     ) -> SearchResult:
         """The best k documents for one query, fewer if the collection has fewer.
+
+        `doc_ids` allows these documents only; unknown ids are ignored. Scores stay the same.
 
         Raises:
             QueryError: if the query is empty, longer than 8192 characters or has nothing to
                 search for, or k is below 1.
             PipelineError: if there is no such pipeline, or this collection cannot run it.
         """
-        check_query(query, k)
-        chosen, snapshot, answer = self._run([query], k, pipeline)
-        if answer.queries.is_empty(0):
-            raise QueryError(
-                f"query {query[:80]!r} has no term to search for, only stop words or "
-                "punctuation; expected at least one other word; rephrase it"
-            )
-        ordinals, scores = answer.hits.row(0)
-        documents = self._catalog.documents(snapshot.serials(ordinals))
-        hits = (
-            Hit(
-                rank,
-                document.doc_id,
-                float(score),
-                document.title,
-                document.text,
-                document.metadata,
-                answer.scores_by_stage(0, int(ordinal)),
-            )
-            for rank, (ordinal, score, document) in enumerate(
-                zip(ordinals, scores, documents, strict=True), start=1
-            )
-        )
-        return SearchResult(query, chosen.name, tuple(hits), answer.timings_ms, snapshot.generation)
+        _refuse_text("doc_ids", doc_ids)
+        self._require_open()
+        return self._searcher.search(query, k, pipeline, doc_ids)
 
     def search_batch(
-        self, queries: Sequence[str], k: int, *, pipeline: str | Pipeline | None = None
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        pipeline: str | Pipeline | None = None,
+        doc_ids: Iterable[str] | None = None,
     ) -> Ranking:
         """Rankings of many queries; each gets what `search` gives it.
 
-        A query with nothing to search for gets an empty ranking, and none is too long.
+        A query with nothing to search for gets an empty ranking, and none is too long. `doc_ids`
+        allows these documents only.
 
         Raises:
             QueryError: if k is below 1.
             PipelineError: if there is no such pipeline, or this collection cannot run it.
         """
-        _, snapshot, answer = self._run(queries, k, pipeline)
-        rows = [answer.hits.row(i) for i in range(len(queries))]
-        return Ranking(
-            [self._catalog.doc_ids(snapshot.serials(ordinals)) for ordinals, _ in rows],
-            [scores for _, scores in rows],
-            answer.timings_ms,
-        )
+        _refuse_text("doc_ids", doc_ids)
+        self._require_open()
+        return self._searcher.search_batch(queries, k, pipeline, doc_ids)
 
     def describe(self) -> dict[str, Json]:
         """Counts, encoders, pipelines and bytes on disk."""
-        rows = self._catalog.segments()
-        sizes = [read_manifest(self._layout.segment(row.segment_id)).n_bytes for row in rows]
+        manifests = self._reader.manifests()
         segments: list[Json] = [
-            {"segment_id": row.segment_id, "n_docs": row.n_docs, "bytes": size}
-            for row, size in zip(rows, sizes, strict=True)
+            {"segment_id": one.segment_id, "n_docs": one.n_docs, "bytes": one.n_bytes}
+            for one in manifests
         ]
         return {
             "n_docs": self.n_docs,
@@ -252,7 +285,7 @@ class Collection:
             "encoders": {str(signal): spec for signal, spec in self.encoders.specs.items()},
             "pipelines": list(pipelines.runnable(self.encoders)),
             "segments": segments,
-            "bytes": self._layout.catalog.stat().st_size + sum(sizes),
+            "bytes": self._layout.catalog.stat().st_size + sum(one.n_bytes for one in manifests),
         }
 
     def verify(self) -> VerifyReport:
@@ -264,7 +297,11 @@ class Collection:
         return self._catalog.ingest_position(sources)
 
     def close(self) -> None:
-        """Build a segment from what is pending, if that is much, and let others write."""
+        """Build a segment from what is pending, if that is much, and let others write.
+
+        A merge in the background is given up; nothing is lost by that.
+        """
+        self._background.stop()
         with self._write_lock:
             try:
                 if self._writer.held and self._catalog.n_pending() >= _KEEP_PENDING_DOCS:
@@ -288,7 +325,8 @@ class Collection:
 
     def abandon(self) -> None:
         """Close without building anything; nothing that was acknowledged is lost."""
-        with self._write_lock:
+        self._background.stop()
+        with self._write_lock, self._merge_lock:
             self._closed = True
             self._catalog.close()
             self._writer.release()
@@ -296,65 +334,34 @@ class Collection:
     @contextmanager
     def _writing(self) -> Generator[None, None, None]:
         with self._write_lock:
-            if self._closed:
-                raise StorageError(f"{self.path}: the collection is closed; open it again")
+            self._require_open()
             if not self._writer.held:
                 self._writer.acquire()
                 published = {row.segment_id for row in self._catalog.segments()}
                 self._layout.sweep(published=published, building=set(self._catalog.builds()))
             yield
 
-    def _run(
-        self, queries: Sequence[str], k: int, pipeline: str | Pipeline | None
-    ) -> tuple[Pipeline, Snapshot, Answer]:
-        chosen = pipelines.named(pipeline or pipelines.default_name(self.encoders))
-        snapshot = self._refresh()
-        return chosen, snapshot, pipelines.run(chosen, snapshot, self.encoders, queries, k)
+    def _merge(self, watcher: Watcher, policy: MergePolicy) -> MergeReport:
+        with self._merge_lock:
+            self._require_open()
+            return merge_segments(self._catalog, self._layout, watcher, policy=policy)
+
+    def _written(self) -> None:
+        """Let searches see what was written, and look whether that calls for a merge."""
+        snapshot = self._refresh(wait=True)
+        if self._merges_itself and worth_merging(snapshot):
+            self._background.wake()
 
     def _refresh(self, *, wait: bool = False) -> Snapshot:
-        """The newest state. A search keeps the one that it began with.
+        self._require_open()
+        return self._reader.newest(wait=wait)
 
-        While another thread encodes pending documents, a search takes the state before them
-        rather than wait; whoever stored them waits.
-        """
+    def _require_open(self) -> None:
         if self._closed:
             raise StorageError(f"{self.path}: the collection is closed; open it again")
-        if not self._refresh_lock.acquire(blocking=wait or self._snapshot.generation < 0):
-            return self._snapshot
-        try:
-            if self._snapshot.generation != self._catalog.generation():
-                self._snapshot = self._newest()
-            return self._snapshot
-        finally:
-            self._refresh_lock.release()
-
-    def _newest(self) -> Snapshot:
-        with self._catalog.snapshot():
-            generation, rows = self._catalog.generation(), self._catalog.segments()
-            deleted, wanted = self._catalog.deleted_serials(), self._catalog.searchable_pending()
-        segments = self._open_segments(rows)
-        last = rows[-1].last_serial if rows else 0
-        if len(pending := self._pending.segment(self._catalog, wanted, last_published=last)):
-            segments.append(pending)
-        return Snapshot.of(generation, segments, deleted)
-
-    def _open_segments(self, rows: Sequence[SegmentRow]) -> list[Segment]:
-        self._segments = {
-            row.segment_id: self._segments.get(row.segment_id)
-            or Segment.open(self._layout.segment(row.segment_id), manifest_xxh3=row.manifest_xxh3)
-            for row in rows
-        }
-        return list(self._segments.values())
 
 
-def _checked_specs(specs: Json) -> dict[Signal, str]:
-    signals: tuple[Signal, ...] = ("sparse", "multivector")
-    if not isinstance(specs, Mapping):
-        return {}
-    return {signal: str(specs[signal]) for signal in signals if signal in specs}
-
-
-def _refuse_text(name: str, values: Iterable[object]) -> None:
+def _refuse_text(name: str, values: Iterable[object] | None) -> None:
     # A text is a sequence of texts: taken for a list of ids, it would name other documents.
     if isinstance(values, str | bytes):
         raise InputError(f"{name} is one text; expected a list; put it into brackets")

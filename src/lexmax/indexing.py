@@ -1,8 +1,9 @@
 """The batch job: files of documents into a collection, so that it can be killed at any time.
 
 Reading goes first: documents are committed to the catalog a thousand at a time together with the
-place in the corpus. Then segments are built part by part (`lexmax.building`). Whatever is
-interrupted goes on where it was when the same command is run again.
+place in the corpus. Then segments are built part by part (`lexmax.building`) and, if there are
+many, merged (`lexmax.merging`). Whatever is interrupted goes on where it was when the same
+command is run again.
 """
 
 import time
@@ -18,7 +19,7 @@ from lexmax.collection import Collection
 from lexmax.corpus import Reject, read_documents, source_files, total_bytes
 from lexmax.encoders import Encoders
 from lexmax.errors import CorpusError, InputError
-from lexmax.index.catalog import UpsertCount
+from lexmax.index.document_rows import UpsertCount
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.types import Document
@@ -151,6 +152,7 @@ def index_documents(
         left = islice(chain([first], documents), already_read, None)
         stored = _ingest(collection, left, name, already_read, rejects, watcher)
         collection.flush(watcher)
+        collection.merge(watcher)
         n_docs, n_segments = collection.n_docs, collection.n_segments
     seconds = time.perf_counter() - began
     return IndexReport(stored, rejects.count, already_read, n_docs, n_segments, seconds)
@@ -183,9 +185,13 @@ def _opened(path: Path, choice: EncoderChoice | None, encoders: Encoders | None)
     if not Layout(path).catalog.is_file():
         wanted = choice or EncoderChoice()
         return Collection.create(
-            path, sparse=wanted.sparse, multivector=wanted.multivector, encoders=encoders
+            path,
+            sparse=wanted.sparse,
+            multivector=wanted.multivector,
+            encoders=encoders,
+            merge_in_background=False,
         )
-    collection = Collection.open(path, encoders=encoders)
+    collection = Collection.open(path, encoders=encoders, merge_in_background=False)
     try:
         if choice is not None:
             _require_same(collection, choice)

@@ -63,6 +63,30 @@ def read_lines(
         ) from error
 
 
+def read_expanded(
+    file: BinaryIO, name: str, *, on_read: Callable[[int], None] = lambda n: None
+) -> Iterator[bytes]:
+    """Bytes of a plain, gzip or zstd file, told apart by their first, block by block.
+
+    Takes what `read_lines` takes, for files that are not made of lines.
+
+    Raises:
+        CorpusError: if the file cannot be read, is damaged, or ends inside compressed data.
+    """
+    try:
+        yield from _expanded(_blocks(file, on_read))
+    except EOFError as error:
+        raise CorpusError(
+            f"{name}: compressed data ends early; expected a complete file; "
+            "copy or download it again"
+        ) from error
+    except (OSError, zlib.error, zstandard.ZstdError) as error:
+        raise CorpusError(
+            f"{name}: cannot be read ({error}); expected a readable file, plain, gzip or zstd; "
+            "check it, or copy it again"
+        ) from error
+
+
 def _blocks(file: BinaryIO, on_read: Callable[[int], None]) -> Iterator[bytes]:
     unreported = 0
     while block := file.read(_BLOCK):

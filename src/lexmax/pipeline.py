@@ -4,11 +4,12 @@ A pipeline retrieves by one or more signals, fuses their rankings if there are s
 score the fused candidates again by MaxSim. Arrays inside; documents are looked up by the caller.
 """
 
+import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from lexmax.encoders import Encoders, MultiVectorEncoder, SparseEncoder
 from lexmax.errors import EncoderError, PipelineError
 from lexmax.fusion import reciprocal_rank
+from lexmax.index.engines import EXACT, SparseEngine, parse_engine
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.tokens import TokenStore
-from lexmax.types import Hits, SparseBatch, TokenBatch, best_first
+from lexmax.types import Hits, Json, SparseBatch, TokenBatch, best_first
 
 Signal: TypeAlias = Literal["sparse", "multivector"]
 
@@ -32,12 +34,16 @@ class Retrieve:
         depth: documents to pass on; None passes on as many as the query asks for (k).
         candidates: documents that MaxSim looks at in a segment, at least k; None for all.
         encoder: name of the only encoder that this stage is meant for; None for any.
+        backend: name of another system over the same sparse weights; None for our own.
+        engine: how our own searches the sparse index; see `lexmax.index.engines`.
     """
 
     signal: Signal
     depth: int | None = None
     candidates: int | None = None
     encoder: str | None = None
+    backend: str | None = None
+    engine: SparseEngine = EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +77,14 @@ class Pipeline:
 
 
 _CANDIDATES = 500
+_BATCH = 16
 
 PRESETS: Mapping[str, Pipeline] = {
     pipeline.name: pipeline
     for pipeline in (
         Pipeline("sparse", (Retrieve("sparse"),)),
         Pipeline("bm25", (Retrieve("sparse", encoder="bm25"),)),
+        Pipeline("lucene", (Retrieve("sparse", backend="lucene"),)),
         Pipeline("multivector", (Retrieve("multivector", candidates=_CANDIDATES),)),
         Pipeline("multivector-exact", (Retrieve("multivector"),)),
         Pipeline(
@@ -91,15 +99,25 @@ PRESETS: Mapping[str, Pipeline] = {
 }
 
 
+class SparseBackend(Protocol):
+    """Another engine that ranks a snapshot's documents by their term weights."""
+
+    def search(self, snapshot: Snapshot, queries: SparseBatch, k: int) -> Hits:
+        """The best k documents of each query, as `Snapshot.search_sparse` gives them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CollectionEncoders:
     """The encoders of one collection, loaded when they are first needed.
 
-    `specs` has an entry for each signal that the collection has an index for.
+    `specs` has an entry for each signal that the collection has an index for; `backends` are
+    other engines over its sparse weights that this installation has, by name.
     """
 
     registry: Encoders
     specs: Mapping[Signal, str]
+    backends: Mapping[str, SparseBackend] = field(default_factory=dict[str, SparseBackend])
 
     @property
     def sparse(self) -> SparseEncoder | None:
@@ -112,6 +130,23 @@ class CollectionEncoders:
         """What gives token vectors, if the collection has a multi-vector index."""
         spec = self.specs.get("multivector")
         return None if spec is None else self.registry.multivector(spec)
+
+    def require_texts(self) -> None:
+        """Refuse documents of which only the text is known where vectors are imported.
+
+        Raises:
+            EncoderError: if this collection's vectors were imported.
+        """
+        if (spec := self.specs.get("sparse", "")).partition("?")[0] == "impacts":
+            self.registry.sparse(spec).encode_documents([""])
+
+
+def encoder_specs(setting: Json) -> dict[Signal, str]:
+    """The specs of a collection's encoders, as its catalog keeps them."""
+    signals: tuple[Signal, ...] = ("sparse", "multivector")
+    if not isinstance(setting, Mapping):
+        return {}
+    return {signal: str(setting[signal]) for signal in signals if signal in setting}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +187,31 @@ class Answer:
 def named(pipeline: str | Pipeline) -> Pipeline:
     """A preset by its name; a pipeline is returned as it is.
 
+    After a colon may stand how its sparse stages search: `bm25:query-mass?share=0.2`.
+
     Raises:
-        PipelineError: if there is no preset of that name.
+        PipelineError: if there is no preset of that name, or nothing sparse in it to search so.
+        QueryError: if there is no such sparse engine.
     """
     if isinstance(pipeline, Pipeline):
         return pipeline
-    if pipeline not in PRESETS:
-        raise PipelineError(f"found no pipeline {pipeline!r}; expected one of {', '.join(PRESETS)}")
-    return PRESETS[pipeline]
+    name, _, engine = pipeline.partition(":")
+    if name not in PRESETS:
+        raise PipelineError(f"found no pipeline {name!r}; expected one of {', '.join(PRESETS)}")
+    return _with_engine(PRESETS[name], pipeline, parse_engine(engine)) if engine else PRESETS[name]
+
+
+def _with_engine(preset: Pipeline, name: str, engine: SparseEngine) -> Pipeline:
+    if not any(stage.signal == "sparse" and stage.backend is None for stage in preset.retrieve):
+        raise PipelineError(
+            f"found {name!r}, but {preset.name!r} has no sparse stage that an engine could "
+            "search; leave the engine out"
+        )
+    stages = (
+        replace(stage, engine=engine) if stage.signal == "sparse" else stage
+        for stage in preset.retrieve
+    )
+    return replace(preset, name=name, retrieve=tuple(stages))
 
 
 def runnable(encoders: CollectionEncoders) -> list[str]:
@@ -180,6 +232,8 @@ def _obstacle(pipeline: Pipeline, encoders: CollectionEncoders) -> str | None:
         found = encoders.specs[stage.signal].partition("?")[0]
         if stage.encoder not in (None, found):
             return f"is for the encoder {stage.encoder}, but this collection's is {found}"
+        if stage.backend is not None and stage.backend not in encoders.backends:
+            return f'needs `pip install "lexmax[{stage.backend}]"`, which is not installed'
     return None
 
 
@@ -206,7 +260,7 @@ def run(
     stages: dict[str, Hits] = {}
     for stage in pipeline.retrieve:
         with clock.stage(stage.signal):
-            stages[stage.signal] = _retrieve(stage, snapshot, encoded, k)
+            stages[stage.signal] = _retrieve(stage, snapshot, encoders, encoded, k)
     hits = next(iter(stages.values()))
     if len(pipeline.retrieve) > 1:
         with clock.stage("fuse"):
@@ -251,13 +305,28 @@ def _require_same(signal: Signal, fingerprint: str, snapshot: Snapshot) -> None:
         )
 
 
-def _retrieve(stage: Retrieve, snapshot: Snapshot, queries: EncodedQueries, k: int) -> Hits:
+def _retrieve(
+    stage: Retrieve,
+    snapshot: Snapshot,
+    encoders: CollectionEncoders,
+    queries: EncodedQueries,
+    k: int,
+) -> Hits:
     depth = k if stage.depth is None else max(stage.depth, k)
+    if stage.backend is not None and queries.sparse is not None:
+        return encoders.backends[stage.backend].search(snapshot, queries.sparse, depth)
     if stage.signal == "sparse" and queries.sparse is not None:
-        return snapshot.search_sparse(queries.sparse, depth)
+        return snapshot.search_sparse(
+            queries.sparse, depth, engine=stage.engine, threads=_threads(queries.n_queries)
+        )
     if stage.signal == "multivector" and queries.tokens is not None:
         return snapshot.search_multivector(queries.tokens, depth, n_candidates=stage.candidates)
     return Hits.from_rows([], depth)
+
+
+def _threads(n_queries: int) -> int:
+    """A batch is a job of its own; single queries of a service share the cores among them."""
+    return (os.cpu_count() or 1) if n_queries >= _BATCH else 1
 
 
 def _fuse(fuse: Fuse, rankings: Sequence[Hits], n_queries: int) -> Hits:

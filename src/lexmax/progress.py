@@ -24,7 +24,13 @@ from rich.progress import (
 
 _EVERY_SECONDS = 10.0
 _UNITS = {"read": "bytes"}
-_TITLES = {"read": "reading", "encode": "encoding", "index": "indexing", "search": "searching"}
+_TITLES = {
+    "read": "reading",
+    "encode": "encoding",
+    "index": "indexing",
+    "merge": "merging",
+    "search": "searching",
+}
 
 
 class Watch:
@@ -118,6 +124,8 @@ class _Lines:
     def advance(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
         start, already = self._began.setdefault(stage, (now, done))
+        if done < already:  # the same stage of the next segment
+            start, already = self._began[stage] = (now, done)
         if now - self._said < _EVERY_SECONDS and not 0 < total == done:
             return
         self._said = now

@@ -9,6 +9,8 @@ from rich.text import Text
 
 from lexmax.index.verification import VerifyReport
 from lexmax.indexing import IndexReport
+from lexmax.merging import MergeReport
+from lexmax.rebuilding import RebuildReport
 from lexmax.results import SearchResult
 from lexmax.types import Json
 
@@ -70,6 +72,35 @@ def print_index_report(report: IndexReport, path: Path, console: Console) -> Non
     console.print(
         f"{path}: {report.n_docs:,} documents in {_counted(report.n_segments, 'segment')}, "
         f"{report.seconds:,.1f} s",
+        highlight=False,
+    )
+
+
+def print_merge_report(report: MergeReport, path: Path, console: Console) -> None:
+    """What the collection's segments were before, and are now."""
+    for when, extent in (("before", report.before), ("now", report.after)):
+        console.print(
+            f"{path}: {when} {_counted(extent.n_segments, 'segment')}, {extent.n_docs:,} "
+            f"documents in them, {extent.n_bytes / 1e6:,.1f} MB",
+            highlight=False,
+        )
+    verdict = _counted(report.n_merges, "merge") if report.n_merges else "nothing to merge"
+    console.print(
+        f"{verdict}; {report.n_dropped:,} deleted documents dropped, {report.seconds:,.1f} s",
+        highlight=False,
+    )
+
+
+def print_rebuild_report(report: RebuildReport, path: Path, console: Console) -> None:
+    """Which segments were built anew."""
+    for segment_id in report.rebuilt:
+        console.print(f"segment {segment_id} was damaged and is built anew", highlight=False)
+    verdict = (
+        f"{_counted(len(report.rebuilt), 'segment')} built anew" if report.rebuilt else "no damage"
+    )
+    console.print(
+        f"{path}: {_counted(report.n_segments, 'segment')}, {verdict}; "
+        f"{report.n_docs:,} documents encoded, {report.seconds:,.1f} s",
         highlight=False,
     )
 

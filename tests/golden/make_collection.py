@@ -13,7 +13,7 @@ import numpy as np
 from lexmax.collection import Collection
 from lexmax.encoders import Encoders
 from lexmax.encoders.loading import Recipe
-from lexmax.index.schema import FORMAT_VERSION
+from lexmax.index.manifest import FORMAT_VERSION
 from lexmax.types import Document, TokenBatch
 
 TEXTS = (

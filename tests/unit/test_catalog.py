@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from lexmax.errors import CorruptionError, DocumentError, IndexFormatError
-from lexmax.index.catalog import Catalog, SegmentRow, UpsertCount
+from lexmax.index.catalog import Catalog
+from lexmax.index.document_rows import UpsertCount
+from lexmax.index.segment_rows import SegmentRow
 from lexmax.types import Document
 
 

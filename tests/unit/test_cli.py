@@ -130,6 +130,8 @@ def test_other_encoders_than_the_collections_are_refused(indexed: Path, run) -> 
     [
         (["search", "nowhere", "text"], "expected a collection's folder"),
         (["verify", "nowhere"], "expected a collection's folder"),
+        (["merge", "nowhere"], "expected a collection's folder"),
+        (["rebuild", "nowhere"], "expected a collection's folder"),
         (["index", "ix", "nowhere.jsonl"], "nowhere.jsonl"),
         (["index", "ix", "corpus.jsonl", "--sparse", "bm52"], "bm52"),
         (["evaluate"], "DATASET_DIR is missing"),
@@ -176,6 +178,42 @@ def test_queries_that_cannot_be_answered(
     assert message in err.replace("\n", " ")
 
 
+def test_merge_says_what_it_did(indexed: Path, run) -> None:  # noqa: ANN001
+    for i in range(3):
+        line = orjson.dumps({"_id": "bones", "title": "", "text": f"bones, version {i}"})
+        run("index", indexed, write_corpus(indexed.parent / f"{i}.jsonl", [line]))
+    code, out, _ = run("merge", indexed, "--all")
+
+    assert code == 0
+    # The jobs themselves have merged what paid; the last version of each document is left.
+    out = " ".join(out.split())
+    assert f"{indexed}: now 1 segment, 3 documents in them, " in out
+    assert "deleted documents dropped" in out
+    code, out, _ = run("merge", indexed)
+    assert code == 0
+    assert "nothing to merge; 0 deleted documents dropped" in out
+    assert orjson.loads(run("search", indexed, "version", "--json")[1])["hits"][0]["text"] == (
+        "bones, version 2"
+    )
+    assert run("verify", indexed)[0] == 0
+
+
+def test_rebuild_mends_a_damaged_segment(indexed: Path, run) -> None:  # noqa: ANN001
+    code, out, _ = run("rebuild", indexed)
+    assert code == 0
+    assert "1 segment, no damage; 0 documents encoded" in " ".join(out.split())
+    (segment,) = (indexed / "segments").iterdir()
+    (segment / "segment.json").unlink()
+    code, _, err = run("search", indexed, "bones")
+    assert code == 1
+    assert "run `lexmax rebuild` on the collection" in " ".join(err.split())
+    code, out, _ = run("rebuild", indexed)
+    assert code == 0
+    assert f"segment {segment.name} was damaged and is built anew" in " ".join(out.split())
+    assert run("verify", indexed)[0] == 0
+    assert run("search", indexed, "bones")[0] == 0
+
+
 def test_verify_names_the_damaged_file(indexed: Path, run) -> None:  # noqa: ANN001
     assert run("verify", indexed)[0] == 0
     (segment,) = (indexed / "segments").iterdir()
@@ -208,7 +246,7 @@ def test_evaluate_writes_json_and_runs(indexed: Path, run) -> None:  # noqa: ANN
 
 
 def test_help_teaches(run) -> None:  # noqa: ANN001
-    for command in ("index", "search", "evaluate", "serve", "verify", "demo"):
+    for command in ("index", "search", "evaluate", "serve", "verify", "merge", "rebuild", "demo"):
         code, out, _ = run(command, "--help")
         assert code == 0
         assert "Usage" in out

@@ -56,9 +56,9 @@ def test_a_manifest_of_another_segment_is_found(folder: Path) -> None:
 
 
 def test_another_format_version_is_refused(folder: Path) -> None:
-    (folder / "segment.json").write_bytes(to_json({"magic": "lexmax segment", "format_version": 2}))
+    (folder / "segment.json").write_bytes(to_json({"magic": "lexmax segment", "format_version": 3}))
 
-    with pytest.raises(IndexFormatError, match="found format version 2, this build reads 1 to 1"):
+    with pytest.raises(IndexFormatError, match="found format version 3, this build reads 1 to 2"):
         read_manifest(folder)
 
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
+from lexmax import lucene
 from lexmax.service import Settings, create_app
 
 DOCUMENTS: list[dict[str, Any]] = [
@@ -45,7 +46,7 @@ def test_a_collection_from_first_to_last(client: TestClient) -> None:
         "n_docs": 0,
         "n_pending": 0,
         "generation": 0,
-        "pipelines": ["sparse", "bm25"],
+        "pipelines": ["sparse", "bm25", *lucene.backends(Path())],
         "segments": [],
     }
     assert client.get("/v1/collections").json() == {"collections": [{"name": "pets"}]}

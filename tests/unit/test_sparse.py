@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from lexmax.errors import QueryError, ShapeError
 from lexmax.index import _native, oracle_sparse
-from lexmax.index.sparse import MAX_QUERY_TERMS, SparseIndex
+from lexmax.index.sparse import SparseIndex
 from lexmax.types import Hits, SparseBatch
 
 LARGEST = 2**32 - 1
@@ -68,8 +67,12 @@ def test_deleted_documents_are_no_hits(search: Search) -> None:
     hits = search(DOCUMENTS, _query({1: 2.0, 5: 1.0}), 5, alive=alive)
     assert hits.row(0)[0].tolist() == [0, 1]
     assert search(DOCUMENTS, _query({1: 1.0}), 5, alive=~alive).row(0)[0].tolist() == [3]
-    none = np.zeros(5, dtype=np.bool_)
-    assert len(search(DOCUMENTS, _query({1: 1.0}), 5, alive=none).row(0)[0]) == 0
+
+
+def test_a_filter_that_lets_nothing_through_finds_nothing(search: Search) -> None:
+    hits = search(DOCUMENTS, _query({1: 1.0}), 2, alive=np.zeros(5, dtype=np.bool_))
+    assert hits.ordinals.tolist() == [[-1, -1]]
+    assert hits.scores.tolist() == [[-np.inf, -np.inf]]
 
 
 def test_sums_beyond_float32_are_infinite_and_below_it_zero(search: Search) -> None:
@@ -86,63 +89,82 @@ def test_nothing_to_search(search: Search) -> None:
     assert search(DOCUMENTS, SparseBatch.from_rows([]), 3).ordinals.shape == (0, 3)
 
 
+@pytest.mark.parametrize("k", [5, 6, 2**40])
+def test_k_above_the_number_of_documents_is_that_number(search: Search, k: int) -> None:
+    assert search(DOCUMENTS, _query({1: 1.0}), k).ordinals.tolist() == [[3, 0, -1, -1, -1]]
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2, 64])
+def test_more_threads_than_work_find_the_same(threads: int) -> None:
+    hits = _native_search(DOCUMENTS, _query({1: 2.0, 5: 1.0}), 2, threads=threads)
+    assert hits.ordinals.tolist() == [[3, 0]]
+
+
 def test_rare_terms_leave_nothing_behind() -> None:
     rows = [{9: 1.0} for _ in range(100)]
     rows[3], rows[45] = {1: 1.0, 2: 1.0}, {2: 0.5}
-    index = SparseIndex.build(SparseBatch.from_rows(rows), window_docs=40)
+    index = SparseIndex.build(SparseBatch.from_rows(rows), window_docs=32)
     hits = index.search(SparseBatch.from_rows([{1: 1.0, 2: 1.0}, {2: 1.0}, {1: 3.0}]), 3)
     assert hits.ordinals.tolist() == [[3, 45, -1], [3, 45, -1], [3, -1, -1]]
     assert hits.scores.tolist()[0][:2] == [2.0, 0.5]
 
 
-def test_a_query_of_200000_terms_does_not_overflow() -> None:
-    n = 200_000
+@pytest.mark.parametrize("n", [32_768, 32_769, 200_000])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_query_of_very_many_terms_does_not_overflow(n: int, threads: int) -> None:
+    """Sums are 16 bits wide as long as a query has at most 32,768 terms."""
     term_ids = np.arange(n, dtype=np.uint32)
     documents = SparseBatch(
-        np.array([0, n, n + n // 2]),
-        np.concatenate([term_ids, term_ids[: n // 2]]),
-        np.ones(n + n // 2, dtype=np.float32),
+        np.array([0, n // 2, n // 2 + n]),
+        np.concatenate([term_ids[: n // 2], term_ids]),
+        np.ones(n // 2 + n, dtype=np.float32),
     )
     weights = (1 + (term_ids % 7) / 7).astype(np.float32)
-    hits = SparseIndex.build(documents).search(
-        SparseBatch(np.array([0, n]), term_ids, weights), k=1
-    )
-    assert hits.ordinals.tolist() == [[0]]
-    assert hits.scores[0, 0] == np.float32(np.cumsum(weights, dtype=np.float64)[-1])
+    index = SparseIndex.build(documents, window_docs=1)
+    hits = index.search(SparseBatch(np.array([0, n]), term_ids, weights), 2, threads=threads)
+    sums = np.cumsum(weights, dtype=np.float64).astype(np.float32)
+    assert hits.ordinals.tolist() == [[1, 0]]
+    assert hits.scores.tolist() == [[sums[-1], sums[n // 2 - 1]]]
 
 
-def test_arrays_by_hand() -> None:
-    index = SparseIndex.build(
-        SparseBatch.from_rows([{8: 255.0}, {8: 1.0, 9: 0.001}, {9: 510.0}]), window_docs=2
-    )
-    assert index.terms.tolist() == [8, 9]
-    assert index.steps.tolist() == [1.0, 2.0]
-    assert index.window_starts.tolist() == [0, 2, 3]
-    assert index.window_ptr.tolist() == [0, 2, 3]
-    assert index.list_terms.tolist() == [0, 1, 1]
-    assert index.list_ptr.tolist() == [0, 2, 3, 4]
-    assert index.offsets.tolist() == [0, 1, 1, 0]
-    assert index.impacts.tolist() == [255, 1, 1, 255]
-    assert index.forward_indptr.tolist() == [0, 1, 3, 4]
-    assert index.forward_terms.tolist() == [0, 0, 1, 1]
+@pytest.mark.parametrize("n_terms", [65_536, 65_537])
+def test_more_terms_than_16_bits_can_number(n_terms: int) -> None:
+    rng = np.random.default_rng(n_terms)
+    term_ids = np.sort(rng.choice(2**32, n_terms, replace=False)).astype(np.uint32)
+    # Every document has 100 terms of its own and the last one of all.
+    own = np.array_split(term_ids[:-1], 656)
+    rows = [np.append(part, term_ids[-1]) for part in own]
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    weights = rng.lognormal(0, 1, indptr[-1]).astype(np.float32)
+    documents = SparseBatch(indptr, np.concatenate(rows), weights)
+    index = SparseIndex.build(documents, window_docs=256)
+    picked = [*own[0][:3], *own[327], own[655][-1], term_ids[-1]]
+    queries = SparseBatch.from_rows([{int(t): 1.5 for t in picked}, {int(own[655][-1]): 2.0}])
+    expected = oracle_sparse.search(documents, queries, 9)
+    for path in _native.available_paths():
+        hits = index.search(queries, 9, path=path)
+        np.testing.assert_array_equal(hits.ordinals, expected.ordinals)
+        np.testing.assert_array_equal(hits.scores, expected.scores)
 
 
 @pytest.mark.parametrize("largest", [1e-45, 3e-43, 0.3, 1.0, 3.4e38])
 def test_255_steps_reach_the_largest_weight(largest: float) -> None:
     index = SparseIndex.build(SparseBatch.from_rows([{1: largest}]))
-    step = np.float64(index.steps[0])
+    step = index.arrays["sparse.steps"].astype(np.float64)[0]
+    below = np.float64(np.nextafter(index.arrays["sparse.steps"][0], np.float32(0)))
     assert step * 255 >= np.float32(largest)
-    assert np.float64(np.nextafter(index.steps[0], np.float32(0))) * 255 < np.float32(largest)
+    assert below * 255 < np.float32(largest)
 
 
-def test_default_windows_hold_65536_documents() -> None:
-    weights = np.ones(70_000, dtype=np.float32)
-    weights[[65_535, 65_536, 69_999]] = [3.0, 2.0, 4.0]
-    documents = SparseBatch(np.arange(70_001), np.full(70_000, 7, dtype=np.uint32), weights)
-    index = SparseIndex.build(documents)
-    assert index.window_starts.tolist() == [0, 65_536, 70_000]
-    hits = index.search(_query({7: 1.0}), 4)
-    assert hits.ordinals.tolist() == [[69_999, 65_535, 65_536, 0]]
+def test_the_best_of_several_spans_of_full_windows() -> None:
+    """A span is 32 windows of 16,384 documents."""
+    n = 32 * 16_384 + 3
+    weights = np.ones(n, dtype=np.float32)
+    weights[[16_383, 16_384, n - 4, n - 3, n - 1]] = [3.0, 2.0, 5.0, 6.0, 4.0]
+    index = SparseIndex.build(SparseBatch(np.arange(n + 1), np.full(n, 7, np.uint32), weights))
+    for threads in (1, 2):
+        hits = index.search(_query({7: 1.0}), 6, threads=threads)
+        assert hits.ordinals.tolist() == [[n - 3, n - 4, n - 1, 16_383, 16_384, 0]]
 
 
 def test_doc_freqs_count_documents() -> None:
@@ -158,6 +180,17 @@ def test_weights_are_what_was_indexed() -> None:
     assert rows.term_ids.tolist() == [1, LARGEST, 1, 5, 1, LARGEST]
     assert rows.weights.tolist() == [3.0, 1.0, 1.0, 2.0, 3.0, 1.0]
     assert len(SparseIndex.build(DOCUMENTS).weights(np.array([], dtype=np.int64))) == 0
+
+
+def test_touched_bytes_are_those_of_the_queries_terms() -> None:
+    index = SparseIndex.build(DOCUMENTS)
+    assert index.touched_bytes(_query({9: 1.0})) == 0
+    one, other = (index.touched_bytes(_query({term: 1.0})) for term in (1, LARGEST))
+    # Two documents each, two bytes a posting at the least.
+    assert one >= 4
+    assert index.touched_bytes(_query({1: 1.0, LARGEST: 1.0})) == one + other
+    postings = index.arrays["sparse.postings"].nbytes + index.arrays["sparse.rows"].nbytes
+    assert index.touched_bytes(_query({1: 1.0, 5: 1.0, LARGEST: 1.0})) == postings
 
 
 def test_threads_share_an_index() -> None:
@@ -187,40 +220,38 @@ def test_alive_that_does_not_fit_is_refused(alive: NDArray[Any]) -> None:
         SparseIndex.build(DOCUMENTS).search(_query({1: 1.0}), 1, alive=alive)
 
 
-@pytest.mark.parametrize("ordinals", [[5], [-1, 0], [0, 2**40]])
-def test_ordinals_out_of_range_are_refused(ordinals: list[int]) -> None:
+@pytest.mark.parametrize("ordinals", [[5], [-1], [0, 7]])
+def test_weights_of_documents_that_are_not_there_are_refused(ordinals: list[int]) -> None:
     with pytest.raises(ShapeError, match="expected 0 to 4"):
         SparseIndex.build(DOCUMENTS).weights(np.array(ordinals))
 
 
-@pytest.mark.parametrize("window_docs", [0, 65_537])
+@pytest.mark.parametrize("window_docs", [0, -1, 3, 96, 32_768])
 def test_windows_of_another_size_are_refused(window_docs: int) -> None:
-    with pytest.raises(ShapeError, match=f"window_docs is {window_docs}; expected 1 to 65536"):
+    with pytest.raises(ShapeError, match=f"window_docs is {window_docs}; expected a power of two"):
         SparseIndex.build(DOCUMENTS, window_docs=window_docs)
 
 
-def test_more_query_terms_than_multipliers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lexmax.index.sparse.MAX_QUERY_TERMS", 2)
-    index = SparseIndex.build(DOCUMENTS)
-    assert len(index.search(_query({1: 1.0, 5: 1.0, 6: 1.0, 7: 1.0}), 1)) == 1
-    with pytest.raises(QueryError, match="more than 2 terms"):
-        index.search(SparseBatch.from_rows([{1: 1.0}, {1: 1.0, 5: 1.0, LARGEST: 1.0}]), 1)
+def test_more_windows_than_16_bits_can_number_are_refused() -> None:
+    bare = SparseBatch(np.zeros(65_538, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.float32))
+    with pytest.raises(ShapeError, match="65537 documents fill 65537 windows; expected at most"):
+        SparseIndex.build(bare, window_docs=1)
 
 
-def test_the_native_limit_of_query_terms_is_the_same() -> None:
-    index = SparseIndex.build(DOCUMENTS)
-    unused = {"terms", "doc_freqs_of_terms", "source"}
-    names = {"forward_indptr": "indptr", "forward_terms": "terms", "forward_weights": "weights"}
-    arguments: dict[str, Any] = {
-        names.get(field.name, field.name): getattr(index, field.name)
-        for field in fields(index)
-        if field.name not in unused
-    }
-    n = MAX_QUERY_TERMS + 1
-    arguments["query_indptr"] = np.array([0, n], dtype=np.int64)
-    arguments["query_terms"] = np.zeros(n, np.uint32)
-    arguments["query_weights"] = np.zeros(n, np.float32)
-    arguments["ordinals"] = np.full((1, 1), -1, np.int64)
-    arguments["scores"] = np.zeros((1, 1), np.float32)
-    with pytest.raises(ValueError, match="8,388,608"):
-        _native.sparse_search(**arguments, alive=None)
+@pytest.mark.parametrize("weight", [np.nan, np.inf, -np.inf, -1.0, 0.0])
+def test_weights_that_no_index_can_rank_are_refused(weight: float) -> None:
+    with pytest.raises(ShapeError, match="NaN, infinity, zero or a negative"):
+        SparseBatch(
+            np.array([0, 2]), np.array([1, 2], np.uint32), np.array([1, weight], np.float32)
+        )
+
+
+@pytest.mark.parametrize("term_ids", [[2, 1], [1, 1]])
+def test_terms_that_do_not_ascend_are_refused(term_ids: list[int]) -> None:
+    with pytest.raises(ShapeError, match="ascend strictly inside a row"):
+        SparseBatch(np.array([0, 2]), np.array(term_ids, np.uint32), np.ones(2, np.float32))
+
+
+def test_a_path_that_cannot_run_here_is_named() -> None:
+    with pytest.raises(ValueError, match="path 'sse' cannot run here; expected one of auto"):
+        SparseIndex.build(DOCUMENTS).search(_query({1: 1.0}), 1, path="sse")

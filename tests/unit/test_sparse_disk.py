@@ -1,13 +1,14 @@
 import json
 import shutil
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lexmax.errors import CorruptionError
+from lexmax.index import _native
 from lexmax.index.sparse import SparseIndex
+from lexmax.index.sparse_build import SPARSE_FILES
 from lexmax.types import SparseBatch
 
 LARGEST = 2**32 - 1
@@ -15,18 +16,32 @@ DOCUMENTS = SparseBatch.from_rows(
     [{1: 1.0, 5: 2.0}, {5: 0.5}, {}, {1: 3.0, LARGEST: 1.0}, {LARGEST: 0.25}]
 )
 QUERIES = SparseBatch.from_rows([{1: 2.0, 5: 1.0}, {LARGEST: 1.0}])
-FILES = [
-    *(f"sparse.{name}.npy" for name in ("terms", "steps", "doc_freqs", "window_starts")),
-    *(f"sparse.{name}.npy" for name in ("window_ptr", "list_terms", "list_ptr")),
-    *(f"sparse.{name}.npy" for name in ("offsets", "impacts")),
-    *(f"forward.{name}.npy" for name in ("indptr", "terms", "weights")),
-]
+GOLDEN = Path(__file__).parent.parent / "golden" / "collection-v1" / "segments"
+
+
+def _many() -> SparseBatch:
+    """Rare and frequent terms, in windows of 128 documents and two spans."""
+    rng = np.random.default_rng(8)
+    held = rng.random((5000, 12)) < np.linspace(0.002, 0.9, 12)
+    indptr = np.concatenate([[0], np.cumsum(held.sum(axis=1))]).astype(np.int64)
+    term_ids = np.nonzero(held)[1].astype(np.uint32)
+    return SparseBatch(indptr, term_ids, rng.lognormal(0, 1, len(term_ids)).astype(np.float32))
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _written(folder: Path, documents: SparseBatch, **options: int) -> dict[str, bytes]:
+    folder.mkdir()
+    SparseIndex.write(folder, documents, **options)
+    return _bytes(folder)
 
 
 def test_reopened_from_disk_it_answers_the_same(tmp_path: Path) -> None:
     built = SparseIndex.build(DOCUMENTS, window_docs=2)
-    built.save(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+    SparseIndex.write(tmp_path, DOCUMENTS, window_docs=2)
+    assert sorted(_bytes(tmp_path)) == sorted(f"{name}.npy" for name in SPARSE_FILES)
     opened = SparseIndex.open(tmp_path)
     for name in ("ordinals", "scores"):
         np.testing.assert_array_equal(
@@ -36,38 +51,98 @@ def test_reopened_from_disk_it_answers_the_same(tmp_path: Path) -> None:
     assert opened.weights(np.arange(5)).weights.tolist() == DOCUMENTS.weights.tolist()
 
 
+def test_written_files_hold_the_built_arrays(tmp_path: Path) -> None:
+    documents = _many()
+    SparseIndex.write(tmp_path, documents, window_docs=128)
+    built = SparseIndex.build(documents, window_docs=128)
+    assert sorted(built.arrays) == sorted(SPARSE_FILES)
+    for name, array in built.arrays.items():
+        stored = np.load(tmp_path / f"{name}.npy")
+        assert stored.dtype == array.dtype
+        np.testing.assert_array_equal(stored, array, name)
+
+
 def test_opened_arrays_are_mapped_and_aligned(tmp_path: Path) -> None:
-    SparseIndex.build(DOCUMENTS).save(tmp_path)
-    opened = SparseIndex.open(tmp_path)
-    for field in fields(opened):
-        if field.name != "source":
-            array = getattr(opened, field.name)
-            assert isinstance(array.base, np.memmap)
-            assert array.ctypes.data % 64 == 0
-            assert not array.flags.writeable
+    SparseIndex.write(tmp_path, _many(), window_docs=128)
+    for name, array in SparseIndex.open(tmp_path).arrays.items():
+        assert isinstance(array.base, np.memmap), name
+        assert array.ctypes.data % 64 == 0
+        assert not array.flags.writeable
 
 
-def test_equal_documents_give_equal_bytes(tmp_path: Path) -> None:
-    contents = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        SparseIndex.build(DOCUMENTS).save(tmp_path / name)
-        contents.append([(tmp_path / name / file).read_bytes() for file in FILES])
-    assert contents[0] == contents[1]
+def test_neither_a_second_time_nor_threads_change_a_byte(tmp_path: Path) -> None:
+    documents = _many()
+    first = _written(tmp_path / "first", documents, window_docs=128)
+    assert _written(tmp_path / "again", documents, window_docs=128) == first
+    for threads in (2, 3, 64):
+        folder = tmp_path / f"{threads} threads"
+        assert _written(folder, documents, window_docs=128, threads=threads) == first
+
+
+def test_documents_that_are_mapped_give_the_same_bytes(tmp_path: Path) -> None:
+    documents = _many()
+    for name in ("indptr", "term_ids", "weights"):
+        np.save(tmp_path / name, getattr(documents, name))
+    indptr, term_ids, weights = (
+        np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+        for name in ("indptr", "term_ids", "weights")
+    )
+    mapped = _written(tmp_path / "mapped", SparseBatch(indptr, term_ids, weights))
+    assert mapped == _written(tmp_path / "in memory", documents)
 
 
 def test_an_empty_index_reopens(tmp_path: Path) -> None:
-    SparseIndex.build(SparseBatch.from_rows([])).save(tmp_path)
+    SparseIndex.write(tmp_path, SparseBatch.from_rows([]))
     opened = SparseIndex.open(tmp_path)
     assert opened.n_docs == 0
     assert opened.search(QUERIES, 3).ordinals.shape == (2, 0)
 
 
-@pytest.fixture(params=FILES)
+def test_documents_without_terms_reopen(tmp_path: Path) -> None:
+    SparseIndex.write(tmp_path, SparseBatch.from_rows([{}, {}]))
+    opened = SparseIndex.open(tmp_path)
+    assert opened.n_docs == 2
+    assert opened.search(QUERIES, 1).ordinals.tolist() == [[-1], [-1]]
+
+
+def test_version_1_is_read() -> None:
+    """What the golden segment's two files of exact weights say by themselves."""
+    (folder,) = GOLDEN.iterdir()
+    opened = SparseIndex.open(folder)
+    terms = np.load(folder / "sparse.terms.npy")
+    indptr = np.load(folder / "forward.indptr.npy")
+    documents = SparseBatch(
+        indptr,
+        terms[np.load(folder / "forward.terms.npy")],
+        np.load(folder / "forward.weights.npy"),
+    )
+    rows = opened.weights(np.arange(opened.n_docs))
+    np.testing.assert_array_equal(rows.indptr, documents.indptr)
+    np.testing.assert_array_equal(rows.term_ids, documents.term_ids)
+    np.testing.assert_array_equal(rows.weights, documents.weights)
+    rare = SparseBatch.from_rows([{int(documents.row(0)[0][0]): 1.0}])
+    assert 0 in opened.search(rare, opened.n_docs).row(0)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("forward.terms", 2**20), ("forward.indptr", -1), ("forward.weights", -1.0)]
+)
+def test_a_damaged_version_1_is_refused(tmp_path: Path, name: str, value: float) -> None:
+    (golden,) = GOLDEN.iterdir()
+    folder = Path(shutil.copytree(golden, tmp_path / "copy"))
+    stored = np.load(folder / f"{name}.npy")
+    stored[1] = value
+    np.save(folder / f"{name}.npy", stored)
+    with pytest.raises(CorruptionError, match="restore a backup") as caught:
+        SparseIndex.open(folder)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.fixture(params=SPARSE_FILES)
 def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A file of a saved index, for the test to damage."""
-    SparseIndex.build(DOCUMENTS, window_docs=2).save(tmp_path)
-    return tmp_path / request.param
+    """A file of a written index, for the test to damage."""
+    SparseIndex.write(tmp_path, _many(), window_docs=128)
+    return tmp_path / f"{request.param}.npy"
 
 
 def _assert_refused(path: Path, why: str) -> None:
@@ -110,55 +185,78 @@ def test_a_file_that_is_no_npy_is_named(damaged: Path) -> None:
     _assert_refused(damaged, "no .npy header of 128 bytes")
 
 
-def test_lengths_that_do_not_fit_are_refused(damaged: Path) -> None:
+@pytest.mark.parametrize("change", ["none", "one less", "one more"])
+def test_lengths_that_do_not_fit_are_refused(damaged: Path, change: str) -> None:
     stored = np.load(damaged)
-    np.save(damaged, np.append(stored, stored[-1:]))
-    with pytest.raises(CorruptionError, match="expected"):
-        SparseIndex.open(damaged.parent)
-
-
-def test_an_empty_array_in_a_files_place_is_refused(damaged: Path) -> None:
-    np.save(damaged, np.load(damaged)[:0])
-    with pytest.raises(CorruptionError, match="expected"):
-        SparseIndex.open(damaged.parent)
+    damaged.unlink()
+    changed = {
+        "none": stored[:0],
+        "one less": stored[:-1],
+        "one more": np.append(stored, stored[-1:] + 1),
+    }
+    np.save(damaged, changed[change])
+    with pytest.raises(CorruptionError, match="restore a backup") as caught:
+        # Only a search meets that there are no dense rows at all.
+        SparseIndex.open(damaged.parent).search(_many().slice(0, 50), 9)
+    assert str(damaged.parent) in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("file", "place", "value"),
+    ("name", "place", "value"),
     [
-        ("sparse.steps.npy", 0, np.nan),
-        ("sparse.steps.npy", 0, 0.0),
-        ("sparse.steps.npy", 0, np.inf),
-        ("sparse.window_starts.npy", 1, 2**40),
-        ("sparse.window_starts.npy", 1, -1),
-        ("sparse.window_ptr.npy", 1, 2**40),
-        ("sparse.window_ptr.npy", 1, -(2**63)),
-        ("sparse.list_ptr.npy", 1, 2**62),
-        ("sparse.list_ptr.npy", 1, -1),
-        ("forward.indptr.npy", 1, 2**62),
-        ("forward.indptr.npy", 1, -1),
-        ("forward.weights.npy", 0, np.nan),
-        ("forward.weights.npy", 0, -9.0),
+        ("sparse.cut", 0, 0),
+        ("sparse.cut", 0, 2**15),
+        ("sparse.cut", 0, 100),
+        ("sparse.cut", 0, -128),
+        ("sparse.cut", 1, 0),
+        ("sparse.cut", 1, -1),
+        ("sparse.cut", 1, 16),
+        ("sparse.steps", 0, np.nan),
+        ("sparse.steps", 3, 0.0),
+        ("sparse.steps", 11, np.inf),
+        ("sparse.steps", 11, -1.0),
+        ("sparse.term_lists", 0, 1),
+        ("sparse.term_lists", 3, 2**32 - 1),
+        ("sparse.term_lists", -1, 2**32 - 1),
+        ("sparse.list_ptr", 3, 2**32 - 1),
+        ("sparse.span_ptr", 0, -1),
+        ("sparse.span_ptr", 1, 2**63 - 1),
+        ("sparse.span_ptr", 1, -(2**63)),
+        ("sparse.span_ptr", -1, 2**62),
+        ("forward.indptr", 0, -1),
+        ("forward.indptr", 1, 2**62),
+        ("forward.indptr", 1, -1),
+        ("forward.indptr", -1, 2**62),
+        # The bits of NaN and of -1.7e38 as the last document's last weight.
+        ("forward.rows", -1, 0x7FC0_0000),
+        ("forward.rows", -1, 0xFF00_0000),
     ],
 )
 def test_values_that_no_build_writes_are_met_safely(
-    tmp_path: Path, file: str, place: int, value: float
+    tmp_path: Path, name: str, place: int, value: float
 ) -> None:
-    SparseIndex.build(DOCUMENTS, window_docs=2).save(tmp_path)
-    stored = np.load(tmp_path / file)
+    SparseIndex.write(tmp_path, _many(), window_docs=128)
+    path = tmp_path / f"{name}.npy"
+    stored = np.load(path)
     stored[place] = value
-    np.save(tmp_path / file, stored)
-    opened = SparseIndex.open(tmp_path)
-    with pytest.raises(CorruptionError, match=file.removesuffix(".npy")):
-        opened.search(QUERIES, 5)
+    path.unlink()
+    np.save(path, stored)
+    every_term = SparseBatch.from_rows([{term: 1.0 for term in range(12)}])
+    for path_of_cpu in _native.available_paths():
+        with pytest.raises(CorruptionError, match="restore a backup") as caught:
+            SparseIndex.open(tmp_path).search(every_term, 5000, path=path_of_cpu)
+        assert str(tmp_path) in str(caught.value)
 
 
-def test_damaged_forward_rows_are_met_safely(tmp_path: Path) -> None:
-    SparseIndex.build(DOCUMENTS).save(tmp_path)
-    for file, value in (("forward.indptr.npy", 99), ("forward.terms.npy", 99)):
-        copy = Path(shutil.copytree(tmp_path, tmp_path.parent / file, dirs_exist_ok=True))
-        stored = np.load(copy / file)
-        stored[1] = value
-        np.save(copy / file, stored)
-        with pytest.raises(CorruptionError, match=file.removesuffix(".npy")):
-            SparseIndex.open(copy).weights(np.arange(5))
+@pytest.mark.parametrize(
+    ("name", "value"), [("forward.indptr", 2**40), ("forward.rows", 2**32 - 1)]
+)
+def test_damaged_forward_rows_are_met_safely(tmp_path: Path, name: str, value: int) -> None:
+    SparseIndex.write(tmp_path, _many(), window_docs=128)
+    path = tmp_path / f"{name}.npy"
+    stored = np.load(path)
+    stored[:2] = value
+    path.unlink()
+    np.save(path, stored)
+    with pytest.raises(CorruptionError, match="restore a backup"):
+        SparseIndex.open(tmp_path).weights(np.arange(5000))

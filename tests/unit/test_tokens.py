@@ -30,6 +30,34 @@ def _written(directory: Path, batch: TokenBatch, codec: Codec = "int8") -> Token
     return TokenStore.open(directory)
 
 
+@pytest.mark.parametrize("codec", ["int8", "fp16"])
+def test_stored_rows_are_copied_bit_for_bit(tmp_path: Path, codec: Codec) -> None:
+    rng = np.random.default_rng(1)
+    batch = _batch(*(rng.standard_normal((n, 2)) for n in (3, 0, 2, 1)))
+    for name in ("whole", "some", "copied"):
+        (tmp_path / name).mkdir()
+    store = _written(tmp_path / "whole", batch, codec)
+    chosen = np.array([3, 0, 1])
+    _written(tmp_path / "some", TokenBatch.from_rows([batch.row(i) for i in chosen], 2), codec)
+
+    writer = TokenStoreWriter(tmp_path / "copied", 2, codec=codec)
+    writer.append_stored(store.rows(chosen[:1]))
+    writer.append_stored(store.rows(chosen[1:]))
+    writer.close()
+    for path in (tmp_path / "some").iterdir():
+        assert path.read_bytes() == (tmp_path / "copied" / path.name).read_bytes()
+
+
+def test_stored_rows_of_another_form_are_refused(tmp_path: Path) -> None:
+    store = TokenStore.from_batch(_batch([[1, 0]]))
+    with pytest.raises(ShapeError, match="int8 of dim 2; expected fp16 of dim 2"):
+        TokenStoreWriter(tmp_path, 2, codec="fp16").append_stored(store)
+    with pytest.raises(ShapeError, match="int8 of dim 2; expected int8 of dim 3"):
+        TokenStoreWriter(tmp_path, 3).append_stored(store)
+    with pytest.raises(ShapeError, match="expected 0 to 0"):
+        store.rows(np.array([1]))
+
+
 def test_codes_by_hand() -> None:
     codes, scales = quantise(_f32([[127, -63.5, 1], [0, 0, 0], [-0.5, 0.25, 0]]))
     np.testing.assert_array_equal(codes, [[127, -64, 1], [0, 0, 0], [-127, 64, 0]])

@@ -1,0 +1,76 @@
+"""What are the terms behind the ids called? The catalog's table for vectors that came with names.
+
+Encoders that read text find a term's name in the text; imported vectors have no text. The table
+is made by the first import: catalogs without one are as valid. Segments come and go beside it.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+import xxhash
+
+from lexmax.index.failures import storage_errors
+from lexmax.index.schema import open_file
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS vocabulary (
+    term_id INTEGER PRIMARY KEY,
+    term TEXT NOT NULL,
+    xxh3 INTEGER NOT NULL
+)
+"""
+
+
+def write_terms(catalog: Path, terms: Iterable[tuple[int, str]]) -> None:
+    """Store the names of term ids, in one transaction; an id that has a name gets the new one."""
+    connection = open_file(catalog)
+    try:
+        with storage_errors(catalog), connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_TABLE)
+            connection.executemany(
+                "INSERT OR REPLACE INTO vocabulary VALUES (?, ?, ?)",
+                ((term_id, term, _checksum(term_id, term)) for term_id, term in terms),
+            )
+    finally:
+        connection.close()
+
+
+def read_terms(catalog: Path) -> dict[int, str]:
+    """Names by term id; none where nothing was imported."""
+    return {term_id: term for term_id, term, _ in _rows(catalog)}
+
+
+def term_problems(catalog: Path) -> list[str]:
+    """Names that are not what was stored, in a sentence."""
+    changed = [row[0] for row in _rows(catalog) if _checksum(row[0], row[1]) != row[2]]
+    if not changed:
+        return []
+    return [
+        f"{catalog}: the names of {len(changed)} terms differ from what was stored, the first has "
+        f"the id {changed[0]}; restore a backup, or import the file again"
+    ]
+
+
+def _rows(catalog: Path) -> list[tuple[int, str, int]]:
+    connection = open_file(catalog)
+    try:
+        with storage_errors(catalog):
+            if not _exists(connection):
+                return []
+            return connection.execute(
+                "SELECT term_id, term, xxh3 FROM vocabulary ORDER BY term_id"
+            ).fetchall()
+    finally:
+        connection.close()
+
+
+def _exists(connection: sqlite3.Connection) -> bool:
+    statement = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'vocabulary'"
+    return connection.execute(statement).fetchone() is not None
+
+
+def _checksum(term_id: int, term: str) -> int:
+    digest = xxhash.xxh3_64_digest(f"{term_id}\0{term}".encode())
+    return int.from_bytes(digest, "big", signed=True)

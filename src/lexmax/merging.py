@@ -1,0 +1,228 @@
+"""How do many segments become few, and how do deleted documents leave them?
+
+A merge copies the living documents of adjacent segments, in the order of their serials, into a
+new segment: term weights and token vectors exactly as they are stored, so no text is encoded
+again and every document keeps its scores. The new segment takes the place of the old ones in one
+transaction. Whatever interrupts a merge leaves files that no catalog names.
+"""
+
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexmax.building import SEGMENT_DOCS, Watcher
+from lexmax.errors import StorageError
+from lexmax.index import spec_ranges
+from lexmax.index.catalog import Catalog
+from lexmax.index.durable import sync_folder
+from lexmax.index.failures import storage_errors
+from lexmax.index.layout import Layout
+from lexmax.index.manifest import Manifest
+from lexmax.index.merge_policy import MergePolicy, SegmentSize
+from lexmax.index.segment import Segment, SegmentPlan, SegmentWriter
+from lexmax.index.segment_rows import SegmentRow, covering_id
+from lexmax.index.snapshot import Part, Snapshot
+from lexmax.types import ranges
+
+TIERED = MergePolicy(full_docs=SEGMENT_DOCS, most_docs=4 * SEGMENT_DOCS)
+"""What writers keep to: few segments for little work."""
+
+COMPACT = MergePolicy(
+    growth=1, full_docs=4 * SEGMENT_DOCS, most_docs=8 * SEGMENT_DOCS, dead_share=0.0
+)
+"""Few segments whatever the work, and no deleted document."""
+
+# About 60 MB of token vectors: enough to be fast, little enough to stop at once.
+_COPIED_DOCS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Published segments, documents in them, deleted ones included, and bytes of their files."""
+
+    n_segments: int
+    n_docs: int
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MergeReport:
+    """What merging did: how often, how many deleted documents it dropped, and what is left."""
+
+    n_merges: int
+    n_dropped: int
+    before: Extent
+    after: Extent
+    seconds: float
+
+
+def sizes_of(parts: Sequence[Part]) -> list[SegmentSize]:
+    """What a policy looks at; parts that were never written must not be among them."""
+    return [SegmentSize(len(part.segment), part.n_living, _kind(part.segment)) for part in parts]
+
+
+def worth_merging(snapshot: Snapshot, policy: MergePolicy = TIERED) -> bool:
+    """Whether the published segments of a snapshot should be merged."""
+    published = [part for part in snapshot.parts if part.segment.manifest is not None]
+    return policy.next_run(sizes_of(published)) is not None
+
+
+def merge_segments(
+    catalog: Catalog, layout: Layout, watcher: Watcher, *, policy: MergePolicy = TIERED
+) -> MergeReport:
+    """Merge until the policy finds nothing to merge.
+
+    Needs the right to write, held by this process. Documents may be added, deleted and built into
+    segments meanwhile, and searches go on. One call at a time.
+
+    Raises:
+        KeyboardInterrupt: if the watcher stopped it; finished merges are kept.
+        CorruptionError: if a segment cannot be read.
+        DiskFullError: if there is no room for a new segment beside the old ones.
+    """
+    began = time.perf_counter()
+    n_merges = n_dropped = 0
+    before = after = None
+    while True:
+        parts, rows = _published(catalog, layout)
+        after = _extent(parts)
+        before = before or after
+        if (run := policy.next_run(sizes_of(parts))) is None:
+            seconds = time.perf_counter() - began
+            return MergeReport(n_merges, n_dropped, before, after, seconds)
+        if watcher.stopped():
+            raise KeyboardInterrupt
+        merge = _Merge(catalog, layout, rows[run.start : run.stop], parts[run.start : run.stop])
+        n_dropped += merge.run(watcher)
+        n_merges += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    catalog: Catalog
+    layout: Layout
+    rows: Sequence[SegmentRow]
+    parts: Sequence[Part]
+
+    def run(self, watcher: Watcher) -> int:
+        """Put one segment in the place of these; the number of documents dropped."""
+        first, last = self.rows[0].first_serial, self.rows[-1].last_serial
+        name = covering_id(first, last, replaced=self.rows)
+        living = [_living(part) for part in self.parts]
+        serials = np.concatenate(
+            [part.segment.serials[kept] for part, kept in zip(self.parts, living, strict=True)]
+        )
+        try:
+            new = self._written(name, serials, living, watcher) if len(serials) else None
+            self.catalog.replace_segments(self.rows, new, kept=serials)
+        except BaseException:
+            self._discard(name)
+            raise
+        for row in self.rows:
+            # Who has them open keeps them mapped; who opens them now looks for newer ones.
+            shutil.rmtree(self.layout.segment(row.segment_id), ignore_errors=True)
+        shutil.rmtree(self.layout.staging(name), ignore_errors=True)
+        return sum(len(part.segment) for part in self.parts) - len(serials)
+
+    def _written(
+        self,
+        name: str,
+        serials: NDArray[np.int64],
+        living: Sequence[NDArray[np.int64]],
+        watcher: Watcher,
+    ) -> SegmentRow:
+        plan = _plan(name, serials, [part.segment for part in self.parts])
+        with storage_errors(self.layout.folder):
+            writer = SegmentWriter(self.layout.segment(name), self.layout.staging(name), plan)
+            self._copy(writer, living, watcher)
+            manifest_xxh3 = writer.finish(
+                progress=lambda done: _tell(watcher, "index", done, len(serials))
+            )
+            sync_folder(self.layout.folder / "segments")
+        first, last = self.rows[0].first_serial, self.rows[-1].last_serial
+        return SegmentRow(name, first, last, len(serials), manifest_xxh3)
+
+    def _copy(
+        self, writer: SegmentWriter, living: Sequence[NDArray[np.int64]], watcher: Watcher
+    ) -> None:
+        done, total = 0, sum(map(len, living))
+        for part, kept in zip(self.parts, living, strict=True):
+            for start, stop in ranges(len(kept), _COPIED_DOCS):
+                writer.copy(part.segment, kept[start:stop])
+                done += stop - start
+                _tell(watcher, "merge", done, total)
+
+    def _discard(self, name: str) -> None:
+        # What cannot be asked or removed now is swept by the next writer.
+        with suppress(StorageError):
+            if name not in {row.segment_id for row in self.catalog.segments()}:
+                shutil.rmtree(self.layout.segment(name), ignore_errors=True)
+                shutil.rmtree(self.layout.staging(name), ignore_errors=True)
+
+
+def _tell(watcher: Watcher, stage: str, done: int, total: int) -> None:
+    watcher.advance(stage, done, total)
+    if watcher.stopped():
+        raise KeyboardInterrupt
+
+
+def _published(catalog: Catalog, layout: Layout) -> tuple[list[Part], list[SegmentRow]]:
+    with catalog.snapshot():
+        rows, deleted = catalog.segments(), catalog.deleted_serials()
+    segments = [
+        Segment.open(layout.segment(row.segment_id), manifest_xxh3=row.manifest_xxh3)
+        for row in rows
+    ]
+    return [Part.of(segment, 0, deleted) for segment in segments], rows
+
+
+def _extent(parts: Sequence[Part]) -> Extent:
+    segments = [part.segment for part in parts]
+    n_bytes = sum(_manifest(segment).n_bytes for segment in segments)
+    return Extent(len(segments), sum(map(len, segments)), n_bytes)
+
+
+def _living(part: Part) -> NDArray[np.int64]:
+    return np.arange(len(part.segment)) if part.alive is None else np.flatnonzero(part.alive)
+
+
+def _manifest(segment: Segment) -> Manifest:
+    if segment.manifest is None:
+        raise ValueError("a segment in memory is not merged; it is built")
+    return segment.manifest
+
+
+def _kind(segment: Segment) -> tuple[object, ...]:
+    """What segments must have in common: how their documents were encoded, and are stored."""
+    encoders = _manifest(segment).encoders
+    signals = tuple((signal, encoders[signal]["fingerprint"]) for signal in sorted(encoders))
+    store = None if segment.multivector is None else segment.multivector.store
+    return signals, None if store is None else (store.codec, store.dim)
+
+
+def _plan(name: str, serials: NDArray[np.int64], segments: Sequence[Segment]) -> SegmentPlan:
+    manifests = [_manifest(segment) for segment in segments]
+    specs = {
+        signal: spec_ranges.joined(
+            [found for one in manifests for found in spec_ranges.spec_ranges(one, signal)]
+        )
+        for signal in manifests[0].encoders
+    }
+    encoders = {
+        signal: {"spec": specs[signal][-1].spec, "fingerprint": encoder["fingerprint"]}
+        for signal, encoder in manifests[0].encoders.items()
+    }
+    store = None if segments[0].multivector is None else segments[0].multivector.store
+    return SegmentPlan(
+        name,
+        serials,
+        encoders,
+        None if store is None else store.dim,
+        codec="int8" if store is None else store.codec,
+        parameters=spec_ranges.described(specs),
+    )
