@@ -14,6 +14,7 @@ from lexmax.errors import EncoderError, QueryError
 from lexmax.types import SparseBatch, TermStatistics
 
 _MOST_SEEDS = 64
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Impacts:
         """The weights that stand in each text; no terms, empty row.
 
         Raises:
-            QueryError: if what follows a ^ is no weight.
+            QueryError: if what follows a ^ is no weight, or weights of a term sum to no float32.
         """
         rows: list[dict[int, float]] = []
         for text in texts:
@@ -108,7 +109,7 @@ class Impacts:
             row: dict[int, float] = {}
             for term_id, weight in zip(self.term_ids(list(weights)), weights.values(), strict=True):
                 row[term_id] = row.get(term_id, 0.0) + weight
-            rows.append(row)
+            rows.append({term_id: _rounded(text, weight) for term_id, weight in row.items()})
         return SparseBatch.from_rows(rows)
 
     def term(self, term_id: int, texts: Sequence[str]) -> str:
@@ -153,12 +154,22 @@ def query_weights(text: str) -> Mapping[str, float]:
     return weights
 
 
+def _rounded(text: str, weight: float) -> float:
+    """As float32 has it, in which the smallest weights are none."""
+    if weight > _LARGEST:
+        raise QueryError(
+            f"weights of a term in the query {text[:80]!r} sum to {weight:g}; expected at most "
+            f"{_LARGEST:g}; give smaller ones, in the same proportions"
+        )
+    return float(np.float32(weight))
+
+
 def _weight(token: str, given: str) -> float:
     try:
         weight = float(given)
     except ValueError:
         weight = math.nan
-    if not 0 <= weight <= float(np.finfo(np.float32).max):
+    if not 0 <= weight <= _LARGEST:
         raise QueryError(
             f"found {token[:80]!r} in the query; expected term or term^weight with a finite "
             "weight of 0 or more; write term^1 for a term that holds a ^"

@@ -15,31 +15,24 @@ class SparseEngine:
 
     Attributes:
         spec: the text that `parse_engine` reads.
-        share: of what postings left unread could add to a document, the share that is allowed
-            for; 1 is exact.
-        budget: postings to read at most, those that add most; 0 for no limit.
-        auto: whether the collection's size decides.
+        share: of the query's mass, what its postings could add to a score at most, the share that
+            is read, the cheapest first to be left out; 1 is exact.
+        budget: postings to read, those that could add most; 0 for no limit.
+        affordable: a query whose terms have no more postings is answered exactly all the same.
     """
 
     spec: str
     share: float = 1.0
     budget: int = 0
-    auto: bool = False
-
-    def chosen(self, n_docs: int) -> "SparseEngine":
-        """The engine that runs on so many documents: itself, unless it is `auto`."""
-        if not self.auto:
-            return self
-        return EXACT if n_docs <= _AUTO_DOCS else QUERY_MASS
+    affordable: int = 0
 
 
 EXACT = SparseEngine("exact")
-QUERY_MASS = SparseEngine("query-mass?share=0.3", share=0.3)
+QUERY_MASS = SparseEngine("query-mass?share=0.85", share=0.85)
 BUDGET = SparseEngine("budget?postings=300000", budget=300_000)
-AUTO = SparseEngine("auto", auto=True)
-# Up to here an exact search takes about a millisecond.
-_AUTO_DOCS = 1 << 20
-_FORMS = "exact, auto, query-mass?share=0.3, budget?postings=300000"
+# So many postings of learned sparse weights take about a millisecond.
+AUTO = SparseEngine("auto", share=0.85, affordable=4_000_000)
+_NAMED = {"exact": EXACT, "query-mass": QUERY_MASS, "budget": BUDGET, "auto": AUTO}
 
 
 def parse_engine(text: str) -> SparseEngine:
@@ -48,29 +41,26 @@ def parse_engine(text: str) -> SparseEngine:
     Raises:
         QueryError: if there is none, or its parameter is no number in range.
     """
-    named = {"exact": EXACT, "query-mass": QUERY_MASS, "budget": BUDGET, "auto": AUTO}
     name, _, parameter = text.partition("?")
-    if name in named and not parameter:
-        return named[name]
     knob, _, value = parameter.partition("=")
+    if name in _NAMED and not parameter:
+        return _NAMED[name]
     if (name, knob) == ("query-mass", "share"):
-        share = _number(text, value)
-        if not 0.01 <= share <= 1:
-            raise QueryError(f"engine {text!r}: found share {value}; expected 0.01 to 1")
-        return SparseEngine(text, share=share)
+        return SparseEngine(text, share=_number(text, value, least=0.01, most=1))
     if (name, knob) == ("budget", "postings"):
-        budget = _number(text, value)
-        if not 1 <= budget <= 1e15:
-            raise QueryError(f"engine {text!r}: found {value} postings; expected 1 or more")
-        return SparseEngine(text, budget=int(budget))
-    raise QueryError(f"found no sparse engine {text!r}; expected one of {_FORMS}")
+        return SparseEngine(text, budget=int(_number(text, value, least=1, most=1e15)))
+    raise QueryError(
+        f"found no sparse engine {text!r}; expected exact, auto, {QUERY_MASS.spec} or {BUDGET.spec}"
+    )
 
 
-def _number(text: str, value: str) -> float:
+def _number(text: str, value: str, *, least: float, most: float) -> float:
     try:
         number = float(value)
     except ValueError:
         number = math.nan
-    if math.isnan(number):
-        raise QueryError(f"engine {text!r}: found {value!r}; expected a number")
+    if not least <= number <= most:
+        raise QueryError(
+            f"engine {text!r}: found {value!r}; expected a number from {least:g} to {most:g}"
+        )
     return number

@@ -23,11 +23,23 @@ def _from_os(error: OSError, path: Path) -> StorageError:
             f"{path}: the disk is full; all that was committed is kept; "
             "free some space and run the same command again, it goes on where it stopped"
         )
+    if error.errno == errno.EIO:
+        return CorruptionError(
+            f"{path}: the disk does not give or take these bytes ({error.strerror}); check the "
+            "disk, then run `lexmax rebuild` on the collection, or restore a backup"
+        )
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return StorageError(
+            f"{path}: too many files are open, of which each segment needs about twenty; allow "
+            "more, as `ulimit -n 8192` does, or run `lexmax merge --all` on the collection"
+        )
     return StorageError(f"{path}: {error.strerror or error}; check the folder and its permissions")
 
 
 def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
     text = str(error)
+    if isinstance(error, sqlite3.ProgrammingError) and "closed database" in text:
+        return StorageError(f"{path.parent}: the collection is closed; open it again")
     # What SQLite cannot write, but for want of room: a quota, or a limit on the size of files.
     no_room = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
     if getattr(error, "sqlite_errorname", "") in no_room or "disk is full" in text:

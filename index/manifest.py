@@ -14,6 +14,7 @@ import xxhash
 
 from lexmax.errors import CorruptionError, IndexFormatError
 from lexmax.index.durable import checksum, sync_file, sync_folder, to_json, write_atomically
+from lexmax.index.failures import storage_errors
 from lexmax.types import Json
 
 FILE_NAME = "segment.json"
@@ -101,14 +102,20 @@ _REBUILD = "run `lexmax rebuild` on the collection, or restore a backup"
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        body: Any = orjson.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise CorruptionError(f"{path}: missing; {_REBUILD}") from error
+        with storage_errors(path):
+            body: Any = orjson.loads(_content(path))
     except orjson.JSONDecodeError as error:
         raise CorruptionError(f"{path}: found no JSON ({error}); {_REBUILD}") from error
     if not isinstance(body, dict):
         raise CorruptionError(f"{path}: found no JSON mapping; {_REBUILD}")
     return cast("dict[str, Any]", body)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise CorruptionError(f"{path}: missing; {_REBUILD}") from error
 
 
 def _checksum_of(body: Mapping[str, Any]) -> str:
@@ -119,14 +126,28 @@ def file_problems(folder: Path, manifest: Manifest, *, thorough: bool) -> list[s
     """What differs from the manifest, a sentence each.
 
     Sizes are always compared; checksums of small files too, of all files if `thorough`.
+
+    Raises:
+        StorageError: if a file is refused for a reason that is not its own, such as permissions.
     """
     problems: list[str] = []
     for name, written in manifest.files.items():
         path = folder / name
-        if not path.is_file():
-            problems.append(f"{path}: missing; expected {written['bytes']} bytes; {_REBUILD}")
-        elif (found := path.stat().st_size) != written["bytes"]:
-            problems.append(f"{path}: found {found} bytes, expected {written['bytes']}; {_REBUILD}")
-        elif (thorough or found <= _CHECKED_AT_OPEN) and checksum(path) != written["xxh3"]:
-            problems.append(f"{path}: its bytes differ from what was written; {_REBUILD}")
+        try:
+            with storage_errors(path):
+                found = _file_problem(path, written, thorough=thorough)
+        except CorruptionError as error:
+            problems.append(str(error))
+        else:
+            problems += [f"{path}: {found}; {_REBUILD}"] if found else []
     return problems
+
+
+def _file_problem(path: Path, written: Mapping[str, int | str], *, thorough: bool) -> str | None:
+    if not path.is_file():
+        return f"missing; expected {written['bytes']} bytes"
+    if (found := path.stat().st_size) != written["bytes"]:
+        return f"found {found} bytes, expected {written['bytes']}"
+    if (thorough or found <= _CHECKED_AT_OPEN) and checksum(path) != written["xxh3"]:
+        return "its bytes differ from what was written"
+    return None

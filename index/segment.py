@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lexmax.errors import CorruptionError, ShapeError
 from lexmax.index.append import NpyAppender
 from lexmax.index.durable import drop_drafts, sync_file, sync_folder
+from lexmax.index.failures import storage_errors
 from lexmax.index.manifest import (
     Manifest,
     describe_files,
@@ -64,19 +65,21 @@ class Segment:
         Raises:
             CorruptionError: if a file is missing, has another size, or (small files) other bytes.
             IndexFormatError: if another format version wrote it.
+            StorageError: if it cannot be opened, or too many files are open already.
         """
-        manifest = read_manifest(folder, expected_xxh3=manifest_xxh3)
-        problems = file_problems(folder, manifest, thorough=False)
-        if problems:
-            raise CorruptionError(problems[0])
-        serials = read_serials(folder)
-        parameters = manifest.parameters.get("multivector")
-        return Segment(
-            serials,
-            SparseIndex.open(folder) if "sparse" in manifest.encoders else None,
-            MultiVectorIndex.open(folder, parameters) if isinstance(parameters, Mapping) else None,
-            manifest,
-        )
+        with storage_errors(folder):
+            manifest = read_manifest(folder, expected_xxh3=manifest_xxh3)
+            problems = file_problems(folder, manifest, thorough=False)
+            if problems:
+                raise CorruptionError(problems[0])
+            parameters = manifest.parameters.get("multivector")
+            has_vectors = isinstance(parameters, Mapping)
+            return Segment(
+                read_serials(folder),
+                SparseIndex.open(folder) if "sparse" in manifest.encoders else None,
+                MultiVectorIndex.open(folder, parameters) if has_vectors else None,
+                manifest,
+            )
 
 
 def read_serials(folder: Path) -> NDArray[np.int64]:

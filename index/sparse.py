@@ -179,7 +179,6 @@ class SparseIndex:
             raise ShapeError(
                 f"floors is {floors.dtype} {floors.shape}; expected float32 ({len(queries)},)"
             )
-        chosen = engine.chosen(self.n_docs)
         mask = None if alive is None else self._mask(alive)
         with _corruption(self.source):
             self._postings.search(
@@ -190,8 +189,9 @@ class SparseIndex:
                 alive=mask,
                 ordinals=hits.ordinals,
                 scores=hits.scores,
-                share=chosen.share,
-                budget=chosen.budget,
+                share=engine.share,
+                budget=engine.budget,
+                affordable=engine.affordable,
                 threads=threads,
                 path=path,
             )

@@ -153,16 +153,16 @@ class _Spans:
         local = np.empty(end - begin, dtype=np.uint32)
         self._table.localise(_plain(documents.term_ids[begin:end]), local)
         indptr = documents.indptr[start : stop + 1] - begin
-        ends, rows = _native.encode_forward(
+        ends, forward_rows = _native.encode_forward(
             indptr=indptr,
             terms=local,
             weights=weights,
             short_terms=len(self._steps) <= _SHORT_TERMS,
             before=self._forward_units,
         )
-        self._forward_units += len(rows)
+        self._forward_units += len(forward_rows)
         self._sinks.append("forward.indptr", ends)
-        self._sinks.append("forward.rows", rows)
+        self._sinks.append("forward.rows", forward_rows)
         term_lists, list_windows, list_ptr, postings, rows = _native.encode_span(
             indptr=indptr,
             terms=local,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lexmax.errors import StorageError
 from lexmax.index.catalog import Catalog
@@ -51,30 +52,43 @@ def verify(folder: Path) -> VerifyReport:
 def _verify(catalog: Catalog, layout: Layout) -> VerifyReport:
     problems = catalog.problems() + term_problems(layout.catalog)
     n_files, n_bytes = 1, layout.catalog.stat().st_size
-    covered: list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]] = [np.zeros(0, np.int64)]
+    covered: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     for row in catalog.segments():
         try:
             found, files, size, serials = _verify_segment(layout, row)
             problems += found
             n_files, n_bytes = n_files + files, n_bytes + size
             covered.append(serials)
-        except (StorageError, FileNotFoundError) as error:
+        except StorageError as error:
             problems.append(str(error))
     last = catalog.last_published()
     living = catalog.living_serials(0)
-    missing = np.setdiff1d(living[living <= last], np.concatenate(covered))
-    if len(missing) and not problems:
-        problems.append(f"{layout.folder}: {len(missing)} stored documents are in no segment")
-    stray = np.setdiff1d(np.concatenate(covered), catalog.all_serials())
-    if len(stray) and not problems:
-        problems.append(f"{layout.folder}: {len(stray)} documents of segments are not stored")
+    if not problems:
+        held = np.concatenate(covered)
+        problems = _misplaced(layout.folder, living[living <= last], held, catalog.all_serials())
     n_pending = int((living > last).sum())
     return VerifyReport(len(living), n_pending, n_files, n_bytes, tuple(problems))
 
 
+def _misplaced(
+    folder: Path,
+    published: NDArray[np.int64],
+    held: NDArray[np.int64],
+    stored: NDArray[np.int64],
+) -> list[str]:
+    """What is wrong with which documents segments hold, given their serials, a sentence each."""
+    once = np.unique(held)
+    found = {
+        "stored documents are in no segment": len(np.setdiff1d(published, once)),
+        "documents of segments are not stored": len(np.setdiff1d(once, stored)),
+        "documents are in two segments": len(held) - len(once),
+    }
+    return [f"{folder}: {n} {what}; restore a backup" for what, n in found.items() if n]
+
+
 def _verify_segment(
     layout: Layout, row: SegmentRow
-) -> tuple[list[str], int, int, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
+) -> tuple[list[str], int, int, NDArray[np.int64]]:
     folder = layout.segment(row.segment_id)
     manifest = read_manifest(folder, expected_xxh3=row.manifest_xxh3)
     problems = file_problems(folder, manifest, thorough=True)

@@ -52,14 +52,14 @@ class Postings {
   void search(const Vector<std::int64_t>& query_indptr, const Vector<std::uint32_t>& query_terms,
               const Vector<float>& query_weights, const std::optional<Vector<float>>& floors,
               const std::optional<Vector<std::uint8_t>>& alive, const Matrix<std::int64_t>& ordinals, const Matrix<float>& scores, double share, std::size_t budget,
-              std::size_t threads, const std::string& path) const {
+              std::size_t affordable, std::size_t threads, const std::string& path) const {
     const std::size_t n = ordinals.shape(0), k = ordinals.shape(1);
     const nb::gil_scoped_release released;
     if (n == 0 || k == 0) return;
     const KnownTerms known(segment_, span(query_indptr), span(query_terms), span(query_weights),
                            floors ? span(*floors) : std::span<const float>{});
     const BatchSearch batch(segment_, alive ? span(*alive) : std::span<const std::uint8_t>{}, path_named(path),
-                            {share, budget}, k);
+                            {share, budget, affordable}, k);
     const auto best = batch.run(known.queries(), std::max<std::size_t>(threads, 1));
     for (std::size_t row = 0; row < n; ++row) {
       for (std::size_t rank = 0; rank < best[row].size(); ++rank) {
@@ -265,7 +265,8 @@ inline void bind_sparse(nanobind::module_& m) {
            "RuntimeError: lengths do not fit together.")
       .def("search", &Postings::search, nb::kw_only(), "query_indptr"_a.noconvert(), "query_terms"_a.noconvert(),
            "query_weights"_a.noconvert(), "floors"_a.noconvert().none(), "alive"_a.noconvert().none(), "ordinals"_a.noconvert(), "scores"_a.noconvert(),
-           "share"_a, "budget"_a, "threads"_a, "path"_a,
+           "share"_a, "budget"_a, "affordable"_a,
+           "threads"_a, "path"_a,
            "Fills ordinals and scores (n_queries, k) with each query's best documents, best first; what is not found "
            "keeps its value. RuntimeError: an array holds values that no build writes.")
       .def("weights", &Postings::weights, "docs"_a.noconvert(),

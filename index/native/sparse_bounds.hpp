@@ -36,7 +36,7 @@ class UpperBounds {
       if (segment.doc_freqs[query.terms[j]] * kRare > n_docs) frequent = std::max(frequent, largest[j]);
     }
     scale_ = (kBudget - static_cast<double>(n)) / total;
-    if (frequent > 0) scale_ = std::min(scale_, std::max(250 / frequent, kLeastUnits / total));
+    if (frequent > 0) scale_ = std::min(scale_, std::max(600 / frequent, kLeastUnits / total));
     for (const double value : largest)
       multipliers_.push_back(static_cast<std::uint32_t>(std::ceil(value / 255 * scale_ * 65536)));
   }
@@ -52,7 +52,7 @@ class UpperBounds {
 
  private:
   static constexpr double kBudget = 65000;
-  static constexpr double kLeastUnits = 2500;
+  static constexpr double kLeastUnits = 6000;
   static constexpr double kRare = 16;
   static constexpr double kSlack = 1e-7;
 

@@ -14,6 +14,7 @@
 
 #include "sparse_bounds.hpp"
 #include "sparse_forward.hpp"
+#include "sparse_kth.hpp"
 
 namespace lexmax::sparse {
 
@@ -43,26 +44,36 @@ class Candidates {
   /// Upper bounds below this cannot belong to one of the k best; at least 1, so untouched documents never pass.
   std::uint32_t threshold() const { return threshold_; }
 
-  bool full() const { return kept_.size() >= limit_; }
+  void add(std::uint32_t bound, std::uint32_t doc) {
+    kept_.push_back({bound, doc, 0, false});
+    if (kth_.started()) kth_.add(bound);
+  }
 
-  void add(std::uint32_t bound, std::uint32_t doc) { kept_.push_back({bound, doc, 0, false}); }
-
-  /// Raises the threshold and drops what is below it; bounds hold up to `skipped` for terms that were not read.
-  void cut(ForwardScorer& forward, std::uint32_t skipped) {
-    if (kept_.size() > k_) {
-      std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(k_ - 1), kept_.end(), above);
+  /// Raises the threshold if it can, and drops what is below it when that is much; whether it rose. Bounds hold up to
+  /// `skipped` for terms that were not read.
+  bool settle(ForwardScorer& forward, std::uint32_t skipped) {
+    const std::uint32_t before = threshold_;
+    if (!kth_.started() && kept_.size() >= limit_) {
+      order_first();
       if (careful_) {
         score(0, k_, forward);
         raise();
       } else {
         if (share_ == 0) learn(forward);
-        const std::uint32_t read = kept_[k_ - 1].bound - std::min(skipped, kept_[k_ - 1].bound);
-        threshold_ = std::max(threshold_, static_cast<std::uint32_t>(read * share_));
+        kth_.start(k_, kept_[k_ - 1].bound);
+        for (const Candidate& c : kept_) kth_.add(c.bound);
       }
-      std::erase_if(kept_, [this](const Candidate& c) { return c.bound < threshold_; });
     }
-    // Where bounds are too wide to cut, the buffer grows: the cost stays linear in what is added.
-    limit_ = std::max(smallest(), 2 * kept_.size());
+    if (kth_.started()) {
+      const std::uint32_t kth = kth_.value();
+      threshold_ = std::max(threshold_, static_cast<std::uint32_t>((kth - std::min(skipped, kth)) * share_));
+    }
+    if (kept_.size() >= limit_) {
+      std::erase_if(kept_, [this](const Candidate& c) { return c.bound < threshold_; });
+      // Where bounds are too wide to drop any, the buffer grows: the cost stays linear in what is added.
+      limit_ = std::max(smallest(), 2 * kept_.size());
+    }
+    return threshold_ != before;
   }
 
   /// The k best of all that was added, best first; fewer where there are fewer. Nothing if a guess was wrong.
@@ -72,12 +83,15 @@ class Candidates {
     if (!careful_) threshold_ = floor_;
     if (partial) {
       if (kept_.size() > k_) {
-        std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(k_ - 1), kept_.end(), above);
+        order_first();
         kept_.resize(k_);
       }
       score(0, kept_.size(), forward);
     } else if (kept_.size() > k_) {
       order();
+      // All of these will be scored: in the order in which they lie in memory.
+      std::sort(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(k_),
+                [](const Candidate& a, const Candidate& b) { return a.doc < b.doc; });
       score(0, k_, forward);
       // Each step scores those with the largest bounds that remain, so that the threshold rises quickly.
       for (std::size_t begin = k_, end; begin < kept_.size(); begin = end) {
@@ -98,12 +112,16 @@ class Candidates {
   }
 
  private:
-  static constexpr std::size_t kAhead = 8, kSample = 16, kBuckets = 2048;
+  static constexpr std::size_t kAhead = 4, kSample = 16, kBuckets = 2048;
   static constexpr double kCaution = 2;
 
-  static bool above(const Candidate& a, const Candidate& b) { return a.bound > b.bound; }
+  std::size_t smallest() const { return 3 * k_ + 96; }
 
-  std::size_t smallest() const { return 2 * k_ + 96; }
+  /// The k largest bounds first, the k-th in its place.
+  void order_first() {
+    std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(k_ - 1), kept_.end(),
+                     [](const Candidate& a, const Candidate& b) { return a.bound > b.bound; });
+  }
 
   /// The share of its upper bound that a document's score hardly ever falls below.
   void learn(ForwardScorer& forward) {
@@ -177,6 +195,7 @@ class Candidates {
   std::size_t limit_;
   double share_;
   std::uint32_t threshold_ = 1, floor_ = 1, bucket_width_ = 0;
+  KthLargest kth_;
   std::vector<Candidate> kept_;
   std::vector<float> scores_;
 };

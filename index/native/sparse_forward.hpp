@@ -29,6 +29,7 @@ class ForwardScorer {
 
   /// Takes the query that `score` is about; it must outlive that.
   void take(const Query& query) {
+    if (query.terms.data() == query_.terms.data() && query.terms.size() == query_.terms.size()) return;
     for (const std::uint32_t term : query_.terms) table_[term] = 0;
     query_ = query;
     for (std::size_t j = 0; j < query_.terms.size(); ++j) table_[query_.terms[j]] = query_.weights[j];

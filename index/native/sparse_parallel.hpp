@@ -68,16 +68,24 @@ class BatchSearch {
   // Their candidates and cursors share the second-level cache with a window's postings.
   static constexpr std::size_t kTogether = 32;
 
-  bool by_force(const Query& query) const {
-    if (query.terms.size() > UpperBounds::kMaxTerms) return true;
+  double postings_of(const Query& query) const {
     double postings = 0;
     for (const std::uint32_t term : query.terms) postings += segment_.doc_freqs[term];
+    return postings;
+  }
+
+  Engine engine_for(const Query& query) const {
+    return postings_of(query) <= static_cast<double>(engine_.affordable) ? Engine{} : engine_;
+  }
+
+  bool by_force(const Query& query) const {
+    if (query.terms.size() > UpperBounds::kMaxTerms) return true;
     const double row = 40 + 0.5 * static_cast<double>(segment_.forward.size()) / static_cast<double>(segment_.n_docs());
-    return static_cast<double>(n_alive_) * row < 0.3 * postings;
+    return static_cast<double>(n_alive_) * row < 0.3 * postings_of(query);
   }
 
   void together(std::span<const Query> queries, std::vector<Scored>* best) const {
-    Searcher searcher(segment_, alive_, path_, engine_);
+    Searcher searcher(segment_, alive_, path_);
     std::vector<std::unique_ptr<QueryScan>> scans;
     std::vector<std::size_t> places;
     for (std::size_t q = 0; q < queries.size(); ++q) {
@@ -86,7 +94,7 @@ class BatchSearch {
         best[q] = searcher.brute_force(queries[q], k_, 0, segment_.n_docs());
         continue;
       }
-      scans.push_back(std::make_unique<QueryScan>(segment_, queries[q], k_, engine_));
+      scans.push_back(std::make_unique<QueryScan>(segment_, queries[q], k_, engine_for(queries[q])));
       places.push_back(q);
     }
     searcher.scan(scans, 0, segment_.n_windows());
@@ -100,14 +108,14 @@ class BatchSearch {
     const std::size_t parts = std::min(threads, std::max<std::size_t>(n, 1));
     std::vector<std::vector<Scored>> found(parts);
     in_parallel(parts, threads, [&](std::size_t part) {
-      Searcher searcher(segment_, alive_, path_, engine_);
+      Searcher searcher(segment_, alive_, path_);
       const std::size_t first = n * part / parts, last = n * (part + 1) / parts;
       if (force) {
         found[part] = searcher.brute_force(query, k_, first, last);
         return;
       }
       std::vector<std::unique_ptr<QueryScan>> scan;
-      scan.push_back(std::make_unique<QueryScan>(segment_, query, k_, engine_));
+      scan.push_back(std::make_unique<QueryScan>(segment_, query, k_, engine_for(query)));
       searcher.scan(scan, first, last);
       found[part] = searcher.best(*scan.front(), k_, first, last);
     });

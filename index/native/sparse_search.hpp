@@ -19,8 +19,7 @@ class QueryScan {
   QueryScan(const Segment& segment, const Query& query, std::size_t k, const Engine& engine, bool careful = false)
       : query(query),
         bounds_(query, segment),
-        candidates(bounds_, k, careful, engine.budget > 0 ? 2 * k + engine.budget / kPostingsPerCandidate : 0,
-                   query.floor),
+        candidates(bounds_, k, careful, engine.depth(k), query.floor),
         segment_(segment),
         skips_(segment, query, bounds_, k, engine),
         cursors_(query.terms.size()) {
@@ -102,7 +101,7 @@ class QueryScan {
   const Query query;
 
  private:
-  static constexpr std::size_t kAheadLines = 8, kPostingsPerCandidate = 500;
+  static constexpr std::size_t kAheadLines = 8;
 
   struct Cursor {
     std::size_t list = 0, end = 0;
@@ -189,10 +188,9 @@ class QueryScan {
 class Searcher {
  public:
   /// `alive` has one byte a document, or is empty where all are.
-  Searcher(const Segment& segment, std::span<const std::uint8_t> alive, CpuPath path, const Engine& engine)
+  Searcher(const Segment& segment, std::span<const std::uint8_t> alive, CpuPath path)
       : segment_(segment),
         alive_(alive),
-        engine_(engine),
         run_(scan_kernel(path)),
         forward_(segment, path),
         sums_(std::max(segment.window_docs, kChunkDocs)),
@@ -214,7 +212,7 @@ class Searcher {
     forward_.take(query.query);
     if (auto found = query.candidates.best(forward_)) return *std::move(found);
     std::vector<std::unique_ptr<QueryScan>> again;
-    again.push_back(std::make_unique<QueryScan>(segment_, query.query, k, engine_, true));
+    again.push_back(std::make_unique<QueryScan>(segment_, query.query, k, Engine{}, true));
     scan(again, first, last);
     forward_.take(query.query);
     return *again.front()->candidates.best(forward_);
@@ -252,10 +250,8 @@ class Searcher {
       for (std::size_t i = 0; i < scan.n_found; ++i)
         query.candidates.add(scan.found[i].sum + query.skipped(), static_cast<std::uint32_t>(base + scan.found[i].offset));
       scan.n_found = 0;
-      if (!query.candidates.full()) continue;
       forward_.take(query.query);
-      query.candidates.cut(forward_, query.skipped());
-      scan.stops = query.stops();
+      if (query.candidates.settle(forward_, query.skipped())) scan.stops = query.stops();
     }
   }
 
@@ -273,16 +269,14 @@ class Searcher {
         query.candidates.add(sum + query.skipped(), static_cast<std::uint32_t>(base + offset));
       }
     }
-    if (!query.candidates.full()) return;
     forward_.take(query.query);
-    query.candidates.cut(forward_, query.skipped());
+    query.candidates.settle(forward_, query.skipped());
   }
 
   static constexpr std::size_t kFewTouched = 8;
 
   const Segment& segment_;
   std::span<const std::uint8_t> alive_;
-  Engine engine_;
   ScanKernel run_;
   ForwardScorer forward_;
   std::vector<std::uint16_t> sums_;

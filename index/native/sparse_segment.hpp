@@ -111,11 +111,16 @@ struct Segment {
 
 /// How much of a query's postings is read. Exact: everything that could matter.
 struct Engine {
-  /// Share of what postings left unread could add to a document that is allowed for; 1 is exact.
+  /// Share of the query's mass, what its postings could add at most, that is read; 1 is exact.
   double share = 1;
   /// Postings to read, those of the largest contributions; 0 for no limit.
   std::size_t budget = 0;
+  /// A query whose terms have no more postings is answered exactly all the same.
+  std::size_t affordable = 0;
+
   bool exact() const { return share >= 1 && budget == 0; }
+  /// Documents to score for the best k, where sums leave out a part; 0 where sums are bounds.
+  std::size_t depth(std::size_t k) const { return exact() ? 0 : 2 * k + 64 + budget / 1000; }
 };
 
 /// Local term numbers, ascending, and their weights.

@@ -23,7 +23,7 @@ class Skips {
   /// Postings of term j at levels up to this are left out; 255 leaves out all.
   std::uint32_t cut(std::size_t j) const { return cuts_[j]; }
 
-  /// Units that the postings left out are allowed to add to a document; less than the threshold of the last plan.
+  /// Units that the postings left out may add to a document; 0 for an engine that does not care.
   std::uint32_t bound() const { return bound_; }
 
   /// The largest level of a dense row: levels ascend by code, 0 where there is none.
@@ -63,13 +63,13 @@ class Skips {
     planned_ = threshold;
     if (!sorted_) std::sort(steps_.begin(), steps_.end(), [](const Step& a, const Step& b) { return a.ratio < b.ratio; });
     sorted_ = true;
-    const std::size_t n = engine_.budget > 0 ? within_budget() : worthwhile(threshold, window);
+    const std::size_t n = engine_.exact() ? worthwhile(threshold, window) : unread();
     std::fill(cuts_.begin(), cuts_.end(), 0);
     for (std::size_t i = 0; i < n; ++i) cuts_[steps_[i].term] = std::max(cuts_[steps_[i].term], steps_[i].level);
-    double sum = 0;
+    bound_ = 0;
+    if (!engine_.exact()) return;
     for (std::size_t j = 0; j < cuts_.size(); ++j)
-      if (cuts_[j] > 0) sum += contribution(multipliers_[j], cuts_[j]);
-    bound_ = engine_.budget > 0 ? 0 : static_cast<std::uint32_t>(std::ceil(sum * engine_.share));
+      if (cuts_[j] > 0) bound_ += contribution(multipliers_[j], cuts_[j]);
   }
 
  private:
@@ -87,9 +87,8 @@ class Skips {
     std::size_t n = 0;
     for (std::size_t i = 0; i < steps_.size(); ++i) {
       sum += steps_[i].bound;
-      const double lift = (std::ceil(sum * engine_.share) + 1) / threshold;
-      // What is read must be able to reach the threshold, or nearly so where a share of the rest is believed.
-      if (lift >= 0.5 || sum * (engine_.share < 1 ? 0.75 : 1) >= threshold) break;
+      const double lift = sum / threshold;
+      if (lift >= kMostLift) break;
       saved += steps_[i].cost * windows;
       const double gain = saved - (std::exp(kCrowding * std::log1p(lift)) - 1) * static_cast<double>(k_) * kScoring;
       if (gain <= most) continue;
@@ -99,13 +98,20 @@ class Skips {
     return n;
   }
 
-  /// How many steps leave no more to be read than the budget, in postings of the whole segment.
-  std::size_t within_budget() const {
-    double left = 0;
-    for (const Step& step : steps_) left += step.cost;
-    const double most = static_cast<double>(engine_.budget) * kPosting / static_cast<double>(n_windows_);
+  /// How many steps an engine that is not exact leaves out.
+  std::size_t unread() const {
+    double cost = 0, mass = 0;
+    for (const Step& step : steps_) {
+      cost += step.cost;
+      mass += step.bound;
+    }
+    const double least = engine_.budget > 0 ? 0 : engine_.share * mass;
+    const double most = engine_.budget > 0 ? static_cast<double>(engine_.budget) * kPosting / static_cast<double>(n_windows_) : 0;
     std::size_t n = 0;
-    while (n < steps_.size() && left > most) left -= steps_[n++].cost;
+    for (; n < steps_.size() && cost > most && mass - steps_[n].bound >= least; ++n) {
+      cost -= steps_[n].cost;
+      mass -= steps_[n].bound;
+    }
     return n;
   }
 
@@ -123,9 +129,12 @@ class Skips {
     hull_.push_back(step);
   }
 
-  static constexpr double kList = 30, kGroup = 4, kPosting = 0.4, kRowDoc = 0.025, kScoring = 120;
+  static constexpr double kList = 30, kGroup = 4, kPosting = 0.4, kRowDoc = 0.025, kScoring = 400;
   // How fast documents crowd below the k-th score: n(s) ~ s^-kCrowding on learned sparse weights.
-  static constexpr double kCrowding = 7;
+  static constexpr double kCrowding = 9;
+
+  // Beyond it hardly anything is told apart by what is read.
+  static constexpr double kMostLift = 0.5;
 
   std::size_t n_windows_, k_;
   Engine engine_;

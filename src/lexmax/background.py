@@ -38,9 +38,14 @@ class Background:
             if time.monotonic() < self._not_before:
                 return
             # Not waited for when the interpreter ends, but asked to stop before.
-            self._thread = threading.Thread(target=self._run, name="lexmax-merge", daemon=True)
+            thread = threading.Thread(target=self._run, name="lexmax-merge", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # what was written is written all the same
+                _log.error("no thread to merge in: %s", error)
+                return
+            self._thread = thread
             atexit.register(self.stop)
-            self._thread.start()
 
     def stop(self) -> None:
         """Ask the job to stop, wait until it has, and never run it again."""
@@ -58,18 +63,18 @@ class Background:
         return self._stop.is_set()
 
     def _run(self) -> None:
-        try:
-            while self._is_wanted():
-                self._once()
-        finally:
-            atexit.unregister(self.stop)
+        while self._is_wanted():
+            self._once()
 
     def _is_wanted(self) -> bool:
         with self._lock:
-            wanted = self._again and not self._stop.is_set()
+            paused = time.monotonic() < self._not_before
+            wanted = self._again and not self._stop.is_set() and not paused
             self._again = False
             if not wanted:
                 self._thread = None
+                # Under the lock: not what the next thread has registered.
+                atexit.unregister(self.stop)
             return wanted
 
     def _once(self) -> None:

@@ -216,11 +216,17 @@ def _resumed(
     segment_id: str,
     state: Mapping[str, Any],
 ) -> _Build | None:
-    """None, and the build is forgotten, if its files are gone or its encoders have changed."""
-    multivector = encoders.multivector
+    """None, and the build is forgotten, if its files are gone or its encoders have changed.
+
+    So is one that was to replace a segment which is not published any more: a merge has taken its
+    documents along.
+    """
+    multivector, replaces = encoders.multivector, state.get("replaces")
+    old = next((row for row in catalog.segments() if row.segment_id == replaces), None)
     specs = {name: found["spec"] for name, found in state["encoders"].items()}
     sparse = encoders.registry.sparse(specs["sparse"]) if "sparse" in specs else None
-    if _described(sparse, multivector) != state["encoders"]:
+    lost = replaces is not None and old is None
+    if lost or _described(sparse, multivector) != state["encoders"]:
         catalog.forget_build(segment_id)
         return None
     folder, staging = layout.segment(segment_id), layout.staging(segment_id)
@@ -232,8 +238,7 @@ def _resumed(
         # The documents are in the catalog: what is damaged can be built anew.
         catalog.forget_build(segment_id)
         return None
-    done, replaces = int(state["done"]), state.get("replaces")
-    old = next((row for row in catalog.segments() if row.segment_id == replaces), None)
+    done = int(state["done"])
     return _Build(catalog, layout, sparse, multivector, plan, writer, done, old)
 
 

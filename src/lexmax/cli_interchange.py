@@ -84,6 +84,7 @@ def import_file(
     Console().print(
         f"imported {report.n_docs:,} documents and {report.n_terms:,} terms in "
         f"{report.seconds:.1f} s to {path}",
+        markup=False,
         highlight=False,
     )
 
@@ -118,7 +119,7 @@ def export_file(
         report = export_vectors(
             collection, file, form=form.value, watcher=watching, scale=scale, force=force
         )
-    Console().print(_exported(report), highlight=False)
+    Console().print(_exported(report), markup=False, highlight=False)
 
 
 def check_lucene(

@@ -28,7 +28,7 @@ from lexmax.index.verification import VerifyReport, verify
 from lexmax.merging import TIERED, MergeReport, merge_segments, worth_merging
 from lexmax.pipeline import CollectionEncoders, Pipeline
 from lexmax.reading import Reader
-from lexmax.results import Ranking, SearchResult
+from lexmax.results import Ranking, SearchResult, check_doc_ids, refuse_text
 from lexmax.searching import Searcher
 from lexmax.types import Document, Json
 
@@ -156,7 +156,7 @@ class Collection:
             DiskFullError: if there is no room; what was committed stays.
         """
         count = UpsertCount()
-        _refuse_text("documents", documents)
+        refuse_text("documents", documents)
         for batch in _batches(documents, _TRANSACTION_DOCS):
             count += self.store(batch)
             if self._catalog.n_pending() >= _FLUSH_DOCS:
@@ -180,15 +180,15 @@ class Collection:
 
     def delete(self, doc_ids: Iterable[str]) -> int:
         """Delete documents; how many of them existed. Later searches do not find them."""
-        _refuse_text("doc_ids", doc_ids)
+        wanted = check_doc_ids(doc_ids)
         with self._writing():
-            n_deleted = self._catalog.delete(doc_ids)
+            n_deleted = self._catalog.delete(wanted)
         self._written()
         return n_deleted
 
     def get(self, doc_ids: Sequence[str]) -> list[Document | None]:
         """The documents with these ids, in this order; None where there is none."""
-        return [self._catalog.get(doc_id) for doc_id in doc_ids]
+        return [self._catalog.get(doc_id) for doc_id in check_doc_ids(doc_ids)]
 
     def flush(self, watcher: Watcher | None = None) -> int:
         """Build segments from all pending documents; how many were published.
@@ -225,9 +225,13 @@ class Collection:
         """The newest state, for those who read it whole rather than search it."""
         return self._refresh()
 
-    def stored(self, serials: NDArray[np.int64]) -> list[Document]:
-        """The documents of these serials of a snapshot, in this order."""
-        return self._catalog.documents(serials)
+    def stored(self, snapshot: Snapshot, serials: NDArray[np.int64]) -> list[Document]:
+        """The documents of these serials of a snapshot, in this order.
+
+        Raises:
+            StorageError: if one was deleted since, and a merge has forgotten it.
+        """
+        return self._reader.stored(snapshot, serials)
 
     def search(
         self,
@@ -246,9 +250,9 @@ class Collection:
                 search for, or k is below 1.
             PipelineError: if there is no such pipeline, or this collection cannot run it.
         """
-        _refuse_text("doc_ids", doc_ids)
+        allowed = None if doc_ids is None else check_doc_ids(doc_ids)
         self._require_open()
-        return self._searcher.search(query, k, pipeline, doc_ids)
+        return self._searcher.search(query, k, pipeline, allowed)
 
     def search_batch(
         self,
@@ -267,9 +271,9 @@ class Collection:
             QueryError: if k is below 1.
             PipelineError: if there is no such pipeline, or this collection cannot run it.
         """
-        _refuse_text("doc_ids", doc_ids)
+        allowed = None if doc_ids is None else check_doc_ids(doc_ids)
         self._require_open()
-        return self._searcher.search_batch(queries, k, pipeline, doc_ids)
+        return self._searcher.search_batch(queries, k, pipeline, allowed)
 
     def describe(self) -> dict[str, Json]:
         """Counts, encoders, pipelines and bytes on disk."""
@@ -329,6 +333,7 @@ class Collection:
         with self._write_lock, self._merge_lock:
             self._closed = True
             self._catalog.close()
+            self._reader.close()
             self._writer.release()
 
     @contextmanager
@@ -359,12 +364,6 @@ class Collection:
     def _require_open(self) -> None:
         if self._closed:
             raise StorageError(f"{self.path}: the collection is closed; open it again")
-
-
-def _refuse_text(name: str, values: Iterable[object] | None) -> None:
-    # A text is a sequence of texts: taken for a list of ids, it would name other documents.
-    if isinstance(values, str | bytes):
-        raise InputError(f"{name} is one text; expected a list; put it into brackets")
 
 
 def _batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:

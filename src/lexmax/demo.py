@@ -29,7 +29,9 @@ def run_demo(path: Path | None, *, port: int | None) -> None:
             path, docstring_passages(), name=_name(), choice=None, watcher=watching
         )
     print_index_report(report, path, console)
-    console.print(f'\nlexmax search {path} "{_QUERY}" -k 5', highlight=False, soft_wrap=True)
+    console.print(
+        f'\nlexmax search {path} "{_QUERY}" -k 5', markup=False, highlight=False, soft_wrap=True
+    )
     with Collection.open(path) as collection:
         print_result(collection.search(_QUERY, 5), console)
     if port is not None:
@@ -43,6 +45,7 @@ def _serve(path: Path, port: int, console: Console) -> None:
         f"\nserving on http://127.0.0.1:{port}, Ctrl-C stops; another shell may ask:\n"
         f"curl -s localhost:{port}/v1/collections/{path.name}/search"
         f' -H \'content-type: application/json\' -d \'{{"query": "{_QUERY}", "k": 3}}\'',
+        markup=False,
         highlight=False,
         soft_wrap=True,
     )

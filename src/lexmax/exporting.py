@@ -2,12 +2,12 @@
 
 import gzip
 import os
+import shutil
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -82,14 +82,13 @@ def export_vectors(
     began = time.perf_counter()
     if "sparse" not in collection.encoders.specs:
         raise InputError(f"{collection.path}: has no sparse index; export one that has")
-    if scale is not None and not 0 < scale < float("inf"):
-        raise InputError(f"found a scale of {scale}; expected a number above 0")
     names = [beside(path, what) for what in ("ids", "terms")] if form == "csr" else []
-    _require_absent([path, *names], force=force)
+    _require_place([path, *names], force=force)
+    _require_form(form, scale)
     snapshot = collection.snapshot()
     survey = _surveyed(_watched(snapshot, "count", watcher))
     outgoing, n_unnamed = _outgoing(collection, snapshot, survey, watcher)
-    quantiser = _quantiser(form, survey, scale)
+    quantiser = None if form == "csr" else _quantiser(survey, scale)
 
     def progress(done: int) -> None:
         watcher.advance("write", done, survey.n_docs)
@@ -114,7 +113,7 @@ def weights_of(snapshot: Snapshot) -> Iterator[tuple[NDArray[np.int64], SparseBa
                 yield serials, part.segment.sparse.weights(ordinals)
 
 
-def _require_absent(paths: list[Path], *, force: bool) -> None:
+def _require_place(paths: list[Path], *, force: bool) -> None:
     for path in paths:
         if path.is_dir() or (path.exists() and not force):
             found = "a folder" if path.is_dir() else "a file"
@@ -122,15 +121,23 @@ def _require_absent(paths: list[Path], *, force: bool) -> None:
                 f"{path}: found {found} of that name; expected none; choose another name, or "
                 "replace a file with --force"
             )
+        if not path.absolute().parent.is_dir():
+            raise InputError(
+                f"{path}: found no folder {path.absolute().parent}; expected one to write to; "
+                "make it, or choose another path"
+            )
 
 
-def _quantiser(form: str, survey: Survey, scale: float | None) -> Quantiser | None:
-    if form == "csr":
-        if scale is not None:
-            raise InputError("csr keeps weights as they are; leave --scale out")
-        return None
-    if form not in ("ciff", "anserini"):
+def _require_form(form: str, scale: float | None) -> None:
+    if form not in ("ciff", "anserini", "csr"):
         raise InputError(f"found the format {form!r}; expected one of ciff, anserini, csr")
+    if form == "csr" and scale is not None:
+        raise InputError("csr keeps weights as they are; leave --scale out")
+    if scale is not None and not 0 < scale < float("inf"):
+        raise InputError(f"found a scale of {scale}; expected a number above 0")
+
+
+def _quantiser(survey: Survey, scale: float | None) -> Quantiser:
     if scale is not None:
         return Quantiser(scale)
     return Quantiser.fitting(whole=survey.whole, max_weight=survey.max_weight)
@@ -178,7 +185,7 @@ class _Living:
 
     def documents(self) -> Iterator[tuple[str, str]]:
         for serials, _ in weights_of(self.snapshot):
-            for document in self.collection.stored(serials):
+            for document in self.collection.stored(self.snapshot, serials):
                 yield document.doc_id, document.full_text
 
     def weights(self) -> Iterator[SparseBatch]:
@@ -231,7 +238,7 @@ def _names(
     for serials, _ in _watched(snapshot, "name", watcher):
         if len(names) == len(wanted):
             break
-        texts = [document.full_text for document in collection.stored(serials)]
+        texts = [document.full_text for document in collection.stored(snapshot, serials)]
         for term_id, term in encoder.vocabulary(texts).items():
             if term_id in wanted:
                 names.setdefault(term_id, term)
@@ -245,15 +252,21 @@ def _write_impacts(
         if form == "anserini":
             write_json_vectors(outgoing, file, quantiser=quantiser, progress=progress)
         else:
-            with TemporaryDirectory(prefix=f".{path.name}.", dir=path.absolute().parent) as folder:
-                write_ciff(
-                    outgoing,
-                    file,
-                    quantiser=quantiser,
-                    workspace=Path(folder),
-                    progress=progress,
-                )
+            with _workspace(path) as folder:
+                write_ciff(outgoing, file, quantiser=quantiser, workspace=folder, progress=progress)
     return (path,)
+
+
+@contextmanager
+def _workspace(path: Path) -> Generator[Path, None, None]:
+    """A folder beside `path`; of one name, so that what a killed export left is removed."""
+    folder = path.with_name(f".{path.name}.exporting")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_csr(

@@ -77,10 +77,9 @@ def import_vectors(
 
     with _draft(path) as layout:
         workspace = layout.folder / "staging"
-        workspace.mkdir()
         incoming = _read(source, form, workspace, progress, ids, terms)
         n_segments = _Import(incoming, layout, watcher).run()
-        shutil.rmtree(workspace)
+        shutil.rmtree(workspace, ignore_errors=True)
     return ImportReport(
         incoming.n_docs, len(incoming.terms), n_segments, time.perf_counter() - began
     )
@@ -110,6 +109,7 @@ def _draft(path: Path) -> Generator[Layout, None, None]:
                 elif left != layout.lock:
                     left.unlink()
             (layout.folder / "segments").mkdir()
+            (layout.folder / "staging").mkdir()
         yield layout
         with storage_errors(path):
             sync_folder(layout.folder)
@@ -168,7 +168,11 @@ class _Import:
                 self.layout.catalog, zip(term_ids, self.incoming.terms, strict=True)
             )
             chunks = self.incoming.chunks(np.array(term_ids, dtype=np.uint32))
-            return self._build(catalog, encoder, _Cut(chunks))
+            cut = _Cut(chunks)
+            n_segments = self._build(catalog, encoder, cut)
+            if not cut.at_end:
+                raise self._changed("more")
+            return n_segments
         finally:
             catalog.close()
 
@@ -197,12 +201,20 @@ class _Import:
             done += len(chunk.doc_ids)
             self.watcher.advance("store", done, self.incoming.n_docs)
             _check_stop(self.watcher)
+        if done < last:
+            raise self._changed("fewer")
         with storage_errors(self.layout.folder):
             manifest_xxh3 = writer.finish()
             sync_folder(self.layout.folder / "segments")
             shutil.rmtree(staging)
         row = SegmentRow(plan.segment_id, first, last, len(plan.serials), manifest_xxh3)
         catalog.publish(row)
+
+    def _changed(self, found: str) -> CorpusError:
+        return CorpusError(
+            f"{self.incoming.source}: found {found} documents than the {self.incoming.n_docs:,} "
+            "when it was read first; expected a file that does not change; try again"
+        )
 
     def _store(self, catalog: Catalog, chunk: Chunk, done: int) -> None:
         texts = chunk.texts or [""] * len(chunk.doc_ids)
@@ -237,10 +249,15 @@ class _Cut:
         self._chunks = chunks
         self._left: Chunk | None = None
 
+    @property
+    def at_end(self) -> bool:
+        """Whether nothing is left."""
+        self._left = self._left or next(self._chunks, None)
+        return self._left is None
+
     def take(self, n: int) -> Iterator[Chunk]:
-        """Chunks of the next n documents together."""
-        while n:
-            chunk = self._left or next(self._chunks)
+        """Chunks of the next n documents together, or of all if they are fewer."""
+        while n and (chunk := self._left or next(self._chunks, None)) is not None:
             self._left = None
             if len(chunk.doc_ids) > n:
                 chunk, self._left = _split(chunk, n)

@@ -74,6 +74,9 @@ class Lucene:
         """
         with self._lock, _calls() as java:
             if self._opened is None or self._opened.generation != snapshot.generation:
+                if self._opened is not None:
+                    old, self._opened = self._opened, None
+                    old.close()
                 self._opened = _open(self._folder, snapshot, java)
             hidden = _hidden(snapshot)
             rows = [self._opened.search(*queries.row(i), k, hidden) for i in range(len(queries))]
@@ -122,6 +125,10 @@ class _Opened:
                 return ordinals[:k], scores[:k]
             depth = min(2 * depth, self.n_docs)
 
+    def close(self) -> None:
+        """Unmap its files, which Java would keep until the process ends."""
+        self.searcher.getIndexReader().close()
+
     def _top(self, query: Any, depth: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         # One call for all, because each attribute of each hit would be a call of its own.
         text = self.java.arrays.toString(self.searcher.search(query, depth).scoreDocs)
@@ -150,6 +157,7 @@ def _open(cache_folder: Path, snapshot: Snapshot, java: "_Java") -> _Opened:
         with suppress(java.failure):
             searcher = java.searcher(folder)
     if note is None or searcher is None:
+        shutil.rmtree(folder, ignore_errors=True)
         note = _build(cache_folder, folder, snapshot, java)
         searcher = java.searcher(folder)
     return _Opened(
@@ -173,12 +181,12 @@ def _build(cache_folder: Path, folder: Path, snapshot: Snapshot, java: "_Java") 
     try:
         with storage_errors(cache_folder):
             cache_folder.mkdir(exist_ok=True)
-            _sweep(cache_folder)
+            _sweep(cache_folder, but=folder)
             draft.mkdir()
         java.write(draft, (_texts(batch, quantiser) for batch in _weights(snapshot)))
         with storage_errors(cache_folder):
             write_atomically(draft / _NOTE, orjson.dumps(note))
-            draft.rename(folder)
+            _publish(draft, folder)
             sync_folder(cache_folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -186,9 +194,19 @@ def _build(cache_folder: Path, folder: Path, snapshot: Snapshot, java: "_Java") 
     return note
 
 
-def _sweep(cache_folder: Path) -> None:
-    """Remove all but what other processes are building now."""
-    for left in cache_folder.glob(f"{_NAME}-*"):
+def _publish(draft: Path, folder: Path) -> None:
+    try:
+        draft.rename(folder)
+    except OSError:
+        if _note(folder) is None:
+            raise
+        # Another process has built the same index meanwhile.
+        shutil.rmtree(draft)
+
+
+def _sweep(cache_folder: Path, *, but: Path) -> None:
+    """Remove older indexes, and all that no process is building now."""
+    for left in set(cache_folder.glob(f"{_NAME}-*")) - {but}:
         owner = left.name.removesuffix(DRAFT).rpartition(".")[2]
         building = left.name.endswith(DRAFT) and owner != str(os.getpid())
         if not (building and Path("/proc", owner).exists()):

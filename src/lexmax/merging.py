@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.building import SEGMENT_DOCS, Watcher
-from lexmax.errors import StorageError
+from lexmax.errors import CorruptionError, StorageError
 from lexmax.index import spec_ranges
 from lexmax.index.catalog import Catalog
 from lexmax.index.durable import sync_folder
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
-from lexmax.index.manifest import Manifest
+from lexmax.index.manifest import Manifest, file_problems
 from lexmax.index.merge_policy import MergePolicy, SegmentSize
 from lexmax.index.segment import Segment, SegmentPlan, SegmentWriter
 from lexmax.index.segment_rows import SegmentRow, covering_id
@@ -82,7 +82,7 @@ def merge_segments(
 
     Raises:
         KeyboardInterrupt: if the watcher stopped it; finished merges are kept.
-        CorruptionError: if a segment cannot be read.
+        CorruptionError: if a segment is damaged; it is left as it is.
         DiskFullError: if there is no room for a new segment beside the old ones.
     """
     began = time.perf_counter()
@@ -118,6 +118,7 @@ class _Merge:
             [part.segment.serials[kept] for part, kept in zip(self.parts, living, strict=True)]
         )
         try:
+            self._require_sound(watcher)
             new = self._written(name, serials, living, watcher) if len(serials) else None
             self.catalog.replace_segments(self.rows, new, kept=serials)
         except BaseException:
@@ -128,6 +129,16 @@ class _Merge:
             shutil.rmtree(self.layout.segment(row.segment_id), ignore_errors=True)
         shutil.rmtree(self.layout.staging(name), ignore_errors=True)
         return sum(len(part.segment) for part in self.parts) - len(serials)
+
+    def _require_sound(self, watcher: Watcher) -> None:
+        """What is damaged must not be copied: it would have sound checksums ever after."""
+        done, total = 0, sum(len(part.segment) for part in self.parts)
+        for row, part in zip(self.rows, self.parts, strict=True):
+            folder, manifest = self.layout.segment(row.segment_id), _manifest(part.segment)
+            if problems := file_problems(folder, manifest, thorough=True):
+                raise CorruptionError(problems[0])
+            done += row.n_docs
+            _tell(watcher, "check", done, total)
 
     def _written(
         self,

@@ -28,6 +28,7 @@ _TITLES = {
     "read": "reading",
     "encode": "encoding",
     "index": "indexing",
+    "check": "checking",
     "merge": "merging",
     "search": "searching",
 }

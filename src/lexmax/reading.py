@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.errors import CorruptionError
+from lexmax.errors import CorruptionError, StorageError
 from lexmax.index.catalog import Catalog
 from lexmax.index.filters import Filter
 from lexmax.index.layout import Layout
@@ -18,6 +18,7 @@ from lexmax.index.segment_rows import SegmentRow
 from lexmax.index.snapshot import Snapshot
 from lexmax.pending import Pending
 from lexmax.pipeline import CollectionEncoders
+from lexmax.types import Document
 
 Made = TypeVar("Made")
 
@@ -52,6 +53,11 @@ class Reader:
         with self._lock:
             self._from_catalog(lambda state: self._opened(state.rows))
 
+    def close(self) -> None:
+        """Let go of all files; searches that are still under way keep theirs until they end."""
+        with self._lock:
+            self._segments, self._snapshot = {}, Snapshot(-1, ())
+
     def manifests(self) -> list[Manifest]:
         """Manifests of the published segments, in order."""
         return self._from_catalog(
@@ -66,8 +72,9 @@ class Reader:
         While another thread encodes pending documents, a search takes the state before them
         rather than wait; whoever stored them waits.
         """
-        if not self._lock.acquire(blocking=wait or self._snapshot.generation < 0):
-            return self._snapshot
+        known = self._snapshot
+        if not self._lock.acquire(blocking=wait or known.generation < 0):
+            return known
         try:
             if self._snapshot.generation != self._catalog.generation():
                 self._snapshot = self._from_catalog(self._made)
@@ -87,11 +94,27 @@ class Reader:
         """
         versions = self._catalog.versions(doc_ids)
         if not self.is_whole(snapshot):
-            raise CorruptionError(
-                f"{self._layout.folder}: documents of generation {snapshot.generation} have been "
-                "merged away; expected a newer snapshot; search again"
-            )
+            raise CorruptionError(self._forgotten(snapshot))
         return Filter.of_ordinals(snapshot.ordinals(versions), snapshot.n_docs)
+
+    def stored(self, snapshot: Snapshot, serials: NDArray[np.int64]) -> list[Document]:
+        """The documents of these serials of a snapshot, in this order.
+
+        Raises:
+            StorageError: if a merge has forgotten one of them.
+        """
+        try:
+            return self._catalog.documents(serials)
+        except CorruptionError as error:
+            if self.is_whole(snapshot):
+                raise
+            raise StorageError(self._forgotten(snapshot)) from error
+
+    def _forgotten(self, snapshot: Snapshot) -> str:
+        return (
+            f"{self._layout.folder}: documents of generation {snapshot.generation} have been "
+            "deleted and merged away meanwhile; expected a newer snapshot; try again"
+        )
 
     def _from_catalog(self, make: Callable[["_State"], Made]) -> Made:
         """What `make` makes of the newest state; the files that it names are there meanwhile."""
@@ -105,7 +128,7 @@ class Reader:
                 )
             try:
                 return make(state)
-            except (CorruptionError, FileNotFoundError):
+            except StorageError:
                 # They may have been merged away since we read of them.
                 if state.rows == self._catalog.segments():
                     raise

@@ -65,13 +65,16 @@ def print_index_report(report: IndexReport, path: Path, console: Console) -> Non
     if report.already_read:
         console.print(f"went on after {report.already_read:,} documents of an interrupted job")
     counts = f"{stored.added:,} documents added, {stored.replaced:,} replaced (the last wins)"
-    console.print(f"{counts}, {stored.unchanged:,} unchanged", highlight=False)
+    console.print(f"{counts}, {stored.unchanged:,} unchanged", markup=False, highlight=False)
     if report.rejected:
         aside = path / "rejects.jsonl"
-        console.print(f"{report.rejected:,} entries rejected, see {aside}", highlight=False)
+        console.print(
+            f"{report.rejected:,} entries rejected, see {aside}", markup=False, highlight=False
+        )
     console.print(
         f"{path}: {report.n_docs:,} documents in {_counted(report.n_segments, 'segment')}, "
         f"{report.seconds:,.1f} s",
+        markup=False,
         highlight=False,
     )
 
@@ -82,11 +85,13 @@ def print_merge_report(report: MergeReport, path: Path, console: Console) -> Non
         console.print(
             f"{path}: {when} {_counted(extent.n_segments, 'segment')}, {extent.n_docs:,} "
             f"documents in them, {extent.n_bytes / 1e6:,.1f} MB",
+            markup=False,
             highlight=False,
         )
     verdict = _counted(report.n_merges, "merge") if report.n_merges else "nothing to merge"
     console.print(
         f"{verdict}; {report.n_dropped:,} deleted documents dropped, {report.seconds:,.1f} s",
+        markup=False,
         highlight=False,
     )
 
@@ -94,13 +99,16 @@ def print_merge_report(report: MergeReport, path: Path, console: Console) -> Non
 def print_rebuild_report(report: RebuildReport, path: Path, console: Console) -> None:
     """Which segments were built anew."""
     for segment_id in report.rebuilt:
-        console.print(f"segment {segment_id} was damaged and is built anew", highlight=False)
+        console.print(
+            f"segment {segment_id} was damaged and is built anew", markup=False, highlight=False
+        )
     verdict = (
         f"{_counted(len(report.rebuilt), 'segment')} built anew" if report.rebuilt else "no damage"
     )
     console.print(
         f"{path}: {_counted(report.n_segments, 'segment')}, {verdict}; "
         f"{report.n_docs:,} documents encoded, {report.seconds:,.1f} s",
+        markup=False,
         highlight=False,
     )
 
@@ -113,6 +121,7 @@ def print_verify_report(report: VerifyReport, path: Path, console: Console) -> N
     console.print(
         f"{path}: {verdict}; {report.n_docs:,} documents ({report.n_pending:,} pending), "
         f"{report.n_files:,} files, {report.n_bytes / 1e6:,.1f} MB read",
+        markup=False,
         highlight=False,
     )
 

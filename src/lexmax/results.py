@@ -1,12 +1,13 @@
 """What may be asked of a collection, and what does it answer?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.errors import QueryError
+from lexmax.errors import InputError, QueryError
 from lexmax.types import Json
 
 MAX_QUERY_CHARS = 8192
@@ -71,3 +72,37 @@ def check_query(query: object, k: object) -> None:
         raise QueryError(
             f"the query is not valid text at character {error.start}; expected UTF-8"
         ) from error
+
+
+def refuse_text(name: str, values: object) -> None:
+    """Refuse one text where several values are expected.
+
+    Raises:
+        InputError: if `values` is a text: as a sequence of texts it would mean something else.
+    """
+    if isinstance(values, str | bytes):
+        raise InputError(f"{name} is one text; expected a list; put it into brackets")
+
+
+def check_doc_ids(doc_ids: Iterable[object]) -> list[str]:
+    """The ids as a list.
+
+    Raises:
+        InputError: if they are one text, or one of them is no text that UTF-8 can store.
+    """
+    refuse_text("doc_ids", doc_ids)
+    found = list(doc_ids)
+    for doc_id in found:
+        if not isinstance(doc_id, str):
+            raise InputError(
+                f"doc_ids holds a value of type {type(doc_id).__name__}; expected texts; "
+                "convert it, or leave it out"
+            )
+        try:
+            doc_id.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"doc_ids holds {doc_id!r:.60}, which UTF-8 cannot store at character "
+                f"{error.start}; no document is called so; leave it out"
+            ) from error
+    return cast("list[str]", found)

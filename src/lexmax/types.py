@@ -76,6 +76,9 @@ def _check_offsets(name: str, offsets: NDArray[np.int64], total: int) -> None:
         raise ShapeError(f"{name} must not decrease")
 
 
+_CHECKED = 1 << 22
+
+
 @dataclass(frozen=True, slots=True)
 class SparseBatch:
     """Term weights of n rows in CSR form.
@@ -98,13 +101,20 @@ class SparseBatch:
         _check_dtype("indptr", self.indptr, np.int64)
         _check_dtype("term_ids", self.term_ids, np.uint32)
         _check_dtype("weights", self.weights, np.float32)
-        if not np.all(np.isfinite(self.weights) & (self.weights > 0)):
+        # In parts: batches that are mapped from files may be larger than memory.
+        for start in range(0, len(self.weights), _CHECKED):
+            self._check_weights(start, min(start + _CHECKED, len(self.weights)))
+
+    def _check_weights(self, start: int, stop: int) -> None:
+        weights = self.weights[start:stop]
+        if not np.all(np.isfinite(weights) & (weights > 0)):
             raise ShapeError("weights hold NaN, infinity, zero or a negative; all must exceed 0")
-        steps = np.diff(self.term_ids.astype(np.int64))
-        inner = np.ones(len(steps), dtype=bool)
-        starts = self.indptr[1:-1]
-        inner[starts[(starts > 0) & (starts <= len(steps))] - 1] = False
-        if np.any(steps[inner] <= 0):
+        # From the entry before, so that every step between neighbours is in one part.
+        first = max(start - 1, 0)
+        rising = self.term_ids[first + 1 : stop] > self.term_ids[first : stop - 1]
+        begin, end = np.searchsorted(self.indptr, [first + 1, stop])
+        rising[self.indptr[begin:end] - first - 1] = True
+        if not np.all(rising):
             raise ShapeError("term_ids must ascend strictly inside a row: sort, and sum duplicates")
 
     def __len__(self) -> int:

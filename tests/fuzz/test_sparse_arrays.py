@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError
 from lexmax.index import _native
+from lexmax.index.engines import parse_engine
 from lexmax.index.sparse import SparseIndex
 from lexmax.types import SparseBatch
 
@@ -59,7 +60,7 @@ def _damaged(arrays: Arrays, rng: np.random.Generator) -> Arrays:
             array[place] = _value(rng, array, int(place))
         changed[name] = array
     if rng.random() < 0.1:
-        name = str(rng.choice([*arrays][1:]))
+        name = str(rng.choice([*arrays]))
         longer = np.concatenate([changed[name], changed[name]])
         changed[name] = longer[: rng.integers(len(longer) + 1)].copy()
     return changed
@@ -72,9 +73,13 @@ def _use(arrays: Arrays, rng: np.random.Generator) -> None:
     k = int(rng.choice([1, 20, 5000]))
     share = rng.choice([0.01, 0.6, 1.0])
     alive = None if share == 1 else rng.random(index.n_docs) < share
+    floors = None if rng.random() < 0.5 else rng.lognormal(0, 2, 4).astype(np.float32)
+    engine = parse_engine(str(rng.choice(["exact", "query-mass?share=0.3", "budget?postings=90"])))
     threads = int(rng.integers(1, 3))
     for path in _native.available_paths():
-        hits = index.search(queries, k, alive=alive, threads=threads, path=path)
+        hits = index.search(
+            queries, k, alive=alive, floors=floors, engine=engine, threads=threads, path=path
+        )
         assert hits.ordinals.max(initial=-1) < index.n_docs
     index.touched_bytes(queries)
     index.weights(np.arange(min(index.n_docs, 50)))

@@ -30,8 +30,9 @@ def _content(path: Path) -> dict[str, dict[str, float]]:
     names = vocabulary.read_terms(Layout(path).catalog)
     found: dict[str, dict[str, float]] = {}
     with Collection.open(path) as collection:
-        for serials, batch in weights_of(collection.snapshot()):
-            for i, document in enumerate(collection.stored(serials)):
+        snapshot = collection.snapshot()
+        for serials, batch in weights_of(snapshot):
+            for i, document in enumerate(collection.stored(snapshot, serials)):
                 terms, weights = batch.row(i)
                 named = [names[term] for term in terms.tolist()]
                 found[document.doc_id] = dict(zip(named, weights.tolist(), strict=True))

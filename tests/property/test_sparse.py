@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lexmax.index import _native, oracle_sparse
+from lexmax.index.engines import parse_engine
 from lexmax.index.sparse import SparseIndex
 from lexmax.types import SparseBatch
 
@@ -225,6 +226,45 @@ def test_no_document_of_the_floor_or_above_is_missing(
             np.testing.assert_array_equal(found.scores[i, :n], expected.scores[i, :n])
             # What comes after it may be anything below the floor.
             assert np.all(found.scores[i, n:] < max(floor, np.float32(-1e38)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=_SEEDS,
+    kind=_KINDS,
+    k=st.sampled_from([1, 10, 300, 2500]),
+    window_docs=st.sampled_from([16, 128, 16_384]),
+    engine=st.sampled_from(["query-mass?share=0.01", "query-mass", "budget?postings=500"]),
+)
+def test_what_other_engines_find_is_scored_exactly(
+    seed: int, kind: str, k: int, window_docs: int, engine: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    documents = _collection(rng, 2500, 0.9 ** rng.uniform(1, 60, 24), kind)
+    queries = _collection(rng, 3, rng.uniform(0.1, 1, 26), "skewed")
+    alive = rng.random(2500) < 0.8
+    every = oracle_sparse.search(documents, queries, 2500, alive=alive)
+    index = SparseIndex.build(documents, window_docs=window_docs)
+    for threads in (1, 2, 5):
+        found = index.search(queries, k, alive=alive, engine=parse_engine(engine), threads=threads)
+        for i in range(3):
+            ordinals, scores = found.row(i)
+            kept = np.isin(every.ordinals[i], ordinals)
+            np.testing.assert_array_equal(every.ordinals[i][kept], ordinals)
+            np.testing.assert_array_equal(every.scores[i][kept], scores)
+
+
+@settings(max_examples=30, deadline=None)
+@given(documents=_batches(40), queries=_batches(3), k=st.integers(1, 45))
+def test_engines_whose_knob_is_turned_up_are_exact(
+    documents: SparseBatch, queries: SparseBatch, k: int
+) -> None:
+    index = SparseIndex.build(documents, window_docs=2)
+    expected = oracle_sparse.search(documents, queries, k)
+    for engine in ("query-mass?share=1", "budget?postings=1000000", "auto"):
+        found = index.search(queries, k, engine=parse_engine(engine))
+        np.testing.assert_array_equal(found.ordinals, expected.ordinals)
+        np.testing.assert_array_equal(found.scores, expected.scores)
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,11 @@ def _native_search(documents: SparseBatch, queries: SparseBatch, k: int, **optio
     return SparseIndex.build(documents, window_docs=2).search(queries, k, **options)
 
 
-@pytest.fixture(params=["oracle", "native"])
+@pytest.fixture(params=["oracle", *_native.available_paths()])
 def search(request: pytest.FixtureRequest) -> Search:
-    return oracle_sparse.search if request.param == "oracle" else _native_search
+    if request.param == "oracle":
+        return oracle_sparse.search
+    return partial(_native_search, path=request.param)
 
 
 def _query(row: dict[int, float]) -> SparseBatch:
@@ -55,6 +58,16 @@ def test_scores_that_differ_only_below_float32_are_ties(search: Search) -> None:
     hits = search(documents, _query({1: 1.0, 2: 1.0}), 1)
     assert hits.ordinals.tolist() == [[0]]
     assert hits.scores.tolist() == [[1.0]]
+
+
+def test_weights_are_added_in_ascending_term_order(search: Search) -> None:
+    """In float64 the small ones vanish one by one; added up first, they would round up."""
+    documents = SparseBatch.from_rows(
+        [{0: 1.0}, {0: 1.0, 1: 2.0**-24} | {term: 2.0**-55 for term in range(2, 60)}]
+    )
+    hits = search(documents, _query({term: 1.0 for term in range(60)}), 2)
+    assert hits.scores.tolist() == [[1.0, 1.0]]
+    assert hits.ordinals.tolist() == [[0, 1]]
 
 
 def test_weights_closer_than_a_quantisation_step_are_told_apart(search: Search) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.errors import CorpusError, InputError
+from lexmax.index.failures import storage_errors
 from lexmax.interchange import messages
 from lexmax.interchange.messages import Stream, WireError, number, text
 from lexmax.interchange.transposition import MOST_MAJORS, Bucket, Transposer
@@ -183,7 +184,7 @@ class _Reader:
             )  # fmt: skip
 
     def _doc_records(self, header: _Header, names: Path) -> None:
-        with names.open("w", encoding="utf-8", newline="\n") as file:
+        with storage_errors(names), names.open("w", encoding="utf-8", newline="\n") as file:
             for i in range(header.n_docs):
                 what = f"in document {i:,} of {header.n_docs:,}"
                 found = self._fields(what, _MOST_DOC_RECORD)

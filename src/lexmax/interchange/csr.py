@@ -200,7 +200,7 @@ def _names(path: Path | None, n: int) -> Iterator[str]:
         return
     found = 0
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
+        with path.open(encoding="utf-8-sig", newline="\n") as file:
             for line in file:
                 found += 1
                 if found <= n:
