@@ -72,12 +72,11 @@ class Segment:
             problems = file_problems(folder, manifest, thorough=False)
             if problems:
                 raise CorruptionError(problems[0])
-            parameters = manifest.parameters.get("multivector")
-            has_vectors = isinstance(parameters, Mapping)
+            built = manifest.parameters.get("multivector")
             return Segment(
                 read_serials(folder),
                 SparseIndex.open(folder) if "sparse" in manifest.encoders else None,
-                MultiVectorIndex.open(folder, parameters) if has_vectors else None,
+                MultiVectorIndex.open(folder, built) if isinstance(built, Mapping) else None,
                 manifest,
             )
 

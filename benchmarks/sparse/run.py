@@ -24,12 +24,12 @@ from machine import describe
 # The knobs of the approximate engines, cheapest first.
 ENGINES = (
     "exact",
-    *(f"query-mass?share={share}" for share in (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)),
-    *(f"blocks?effort={effort}" for effort in (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)),
+    *(f"query-mass?share={share}" for share in (0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96)),
+    *(f"budget?postings={n}" for n in (20_000, 50_000, 100_000, 200_000, 400_000, 1_000_000)),
     "auto",
 )
 GROWTH_DOCS = (100_000, 1_000_000, 8_800_000)
-GROWTH_ENGINES = tuple(engine for engine in ENGINES if not engine.startswith("query-mass"))
+GROWTH_ENGINES = (*ENGINES, "budget?postings=2000000", "budget?postings=4000000")
 GROWTH_RECALLS = (0.9, 0.95, 0.985)
 _PROFILES = ("hard", "concentrated")
 # The load average lags: the system before may still be in it.

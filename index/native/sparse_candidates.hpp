@@ -36,7 +36,8 @@ class Candidates {
   /// kept, and scored at the end; 0 where sums are bounds.
   /// Documents that score below `floor` are not wanted.
   Candidates(const UpperBounds& bounds, std::size_t k, bool careful, std::size_t depth, float floor)
-      : bounds_(bounds), k_(std::max(k, depth)), n_best_(k), careful_(careful), limit_(smallest()), share_(depth > 0) {
+      : bounds_(bounds), k_(std::max(k, depth)), n_best_(k), careful_(careful), guesses_(!careful && depth == 0),
+        limit_(smallest()), share_(depth > 0) {
     // Sums that are no bounds may be below the floor where the score is not.
     if (floor > 0 && depth == 0) threshold_ = floor_ = bounds.least_sum(floor);
   }
@@ -59,13 +60,14 @@ class Candidates {
         score(0, k_, forward);
         raise();
       } else {
-        if (share_ == 0) learn(forward);
         kth_.start(k_, kept_[k_ - 1].bound);
         for (const Candidate& c : kept_) kth_.add(c.bound);
       }
     }
     if (kth_.started()) {
       const std::uint32_t kth = kth_.value();
+      // Rounding weighs less in larger sums: what was learnt from small ones is too careful.
+      if (guesses_ && kth > learnt_ + learnt_ / 4) learn(forward, kth);
       threshold_ = std::max(threshold_, static_cast<std::uint32_t>((kth - std::min(skipped, kth)) * share_));
     }
     if (kept_.size() >= limit_) {
@@ -113,7 +115,9 @@ class Candidates {
 
  private:
   static constexpr std::size_t kAhead = 4, kSample = 16, kBuckets = 2048;
-  static constexpr double kCaution = 2;
+  // The more documents, the nearer is the k-th to the mean.
+  static constexpr std::size_t kMany = 64;
+  static constexpr double kCautionFew = 2, kCautionMany = 1;
 
   std::size_t smallest() const { return 3 * k_ + 96; }
 
@@ -123,18 +127,24 @@ class Candidates {
                      [](const Candidate& a, const Candidate& b) { return a.bound > b.bound; });
   }
 
-  /// The share of its upper bound that a document's score hardly ever falls below.
-  void learn(ForwardScorer& forward) {
-    const std::size_t n = std::min(kSample, k_);
-    double sum = 0, squares = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::size_t at = i * k_ / n;
+  /// The share of its upper bound that the k-th score is hardly ever below, from a few of the k best by bounds.
+  void learn(ForwardScorer& forward, std::uint32_t kth) {
+    learnt_ = kth;
+    places_.clear();
+    for (std::size_t i = 0; i < kept_.size(); ++i)
+      if (kept_[i].bound >= kth) places_.push_back(i);
+    double n = 0, sum = 0, squares = 0;
+    for (std::size_t i = 0; i < places_.size(); i += std::max<std::size_t>(places_.size() / kSample, 1)) {
+      const std::size_t at = places_[i];
       score(at, at + 1, forward);
       const double ratio = bounds_.least_sum(kept_[at].score) / static_cast<double>(kept_[at].bound);
-      sum += ratio / static_cast<double>(n);
-      squares += ratio * ratio / static_cast<double>(n);
+      n += 1;
+      sum += ratio;
+      squares += ratio * ratio;
     }
-    share_ = std::max(0.0, sum - kCaution * std::sqrt(std::max(0.0, squares - sum * sum)) - 0.01);
+    if (n == 0) return;
+    const double mean = sum / n, deviation = std::sqrt(std::max(0.0, squares / n - mean * mean));
+    share_ = std::max(0.0, mean - (k_ < kMany ? kCautionFew : kCautionMany) * deviation);
   }
 
   /// Largest bounds first, in buckets of nearly equal bounds.
@@ -191,12 +201,13 @@ class Candidates {
 
   const UpperBounds& bounds_;
   std::size_t k_, n_best_;
-  bool careful_;
+  bool careful_, guesses_;
   std::size_t limit_;
   double share_;
-  std::uint32_t threshold_ = 1, floor_ = 1, bucket_width_ = 0;
+  std::uint32_t threshold_ = 1, floor_ = 1, bucket_width_ = 0, learnt_ = 0;
   KthLargest kth_;
   std::vector<Candidate> kept_;
+  std::vector<std::size_t> places_;
   std::vector<float> scores_;
 };
 

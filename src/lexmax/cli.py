@@ -36,8 +36,9 @@ PipelineName = Annotated[
     typer.Option(
         "--pipeline",
         "-p",
-        help="bm25, sparse, lucene, multivector, multivector-exact or hybrid; "
-        "by default all that the collection has.",
+        help="bm25, sparse, lucene, multivector, multivector-exact or hybrid; by default all that "
+        "the collection has. After a colon, how to search the sparse index: `sparse:auto`, "
+        "`bm25:query-mass?share=0.85`; else exact.",
     ),
 ]
 
@@ -127,7 +128,11 @@ def evaluate(
         Path | None, typer.Option(help="Collection to search; its corpus must be the dataset's.")
     ] = None,
     pipelines: Annotated[
-        str | None, typer.Option(help="Names separated by commas; by default all that it can run.")
+        str | None,
+        typer.Option(
+            help="Names as of `lexmax search --pipeline`, separated by commas; by default all "
+            "that it can run."
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="The qrels to use: qrels/SPLIT.tsv.")] = "test",
     measures: Annotated[

@@ -120,3 +120,34 @@ started.wait(10)
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
+
+
+def test_a_job_that_was_woken_while_it_failed_is_left_alone_too() -> None:
+    runs: list[int] = []
+
+    def job(watcher: Watcher) -> None:
+        runs.append(1)
+        if len(runs) < 3:
+            worker.wake()
+        raise DiskFullError("/ix: the disk is full")
+
+    worker = Background(job)
+    worker.wake()
+    while worker._thread is not None:
+        time.sleep(0.001)
+    worker.stop()
+    assert len(runs) == 1
+
+
+def test_a_machine_without_another_thread_merges_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    worker = Background(lambda watcher: None)
+    with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
+        patch.setattr(threading.Thread, "start", refuse)
+        worker.wake()
+    worker.stop()
+    assert "no thread to merge in: can't start new thread" in caplog.text

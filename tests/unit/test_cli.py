@@ -217,14 +217,14 @@ def test_rebuild_mends_a_damaged_segment(indexed: Path, run) -> None:  # noqa: A
 def test_verify_names_the_damaged_file(indexed: Path, run) -> None:  # noqa: ANN001
     assert run("verify", indexed)[0] == 0
     (segment,) = (indexed / "segments").iterdir()
-    path = segment / "forward.weights.npy"
+    path = segment / "forward.rows.npy"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
 
     code, out, _ = run("verify", indexed)
     assert code == 1
-    assert "forward.weights.npy" in out.replace("\n", "")
+    assert "forward.rows.npy" in out.replace("\n", "")
     assert "1 problem;" in out
 
 

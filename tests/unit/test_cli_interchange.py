@@ -77,3 +77,19 @@ def test_help_teaches(run: Run) -> None:
         code, out, _ = run(*command, "--help")
         assert code == 0
         assert "Example: lexmax" in out
+
+
+def test_names_of_files_are_no_markup(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "x.jsonl").write_text(LINES)
+    name = "a[bold]b[/x]"
+    (tmp_path / "a[bold]b[").mkdir()
+    code, out, err = run("import", "x.jsonl", name, "--format", "anserini")
+    assert (code, "Traceback" in err) == (0, False)
+    assert f"to {name}" in out
+    for command in ("verify", "merge", "rebuild"):
+        code, out, err = run(command, name)
+        assert (code, "Traceback" in err) == (0, False)
+        assert name in out
+    code, out, _ = run("export", name, "a[bold]b[/y]", "--format", "ciff")
+    assert code == 0
+    assert "to a[bold]b[/y]" in out

@@ -13,12 +13,13 @@ import scipy.sparse
 from lexmax.building import Silent
 from lexmax.collection import Collection
 from lexmax.encoders import Encoders
-from lexmax.errors import DiskFullError, InputError
+from lexmax.errors import CorruptionError, DiskFullError, InputError, StorageError
 from lexmax.exporting import ExportReport, export_vectors
 from lexmax.importing import import_vectors
 from lexmax.index import vocabulary
 from lexmax.index.layout import Layout
 from lexmax.interchange import csr
+from lexmax.merging import COMPACT
 from lexmax.types import Document
 
 TEXTS = {"1": "Running dogs run", "2": "the quick dog", "gone": "unseen words", "3": "Élan, élan!"}
@@ -213,3 +214,45 @@ def test_terms_of_any_characters_are_kept_where_the_format_can(tmp_path: Path) -
 
     assert vectors(tmp_path / "out") == {"a": vector}
     assert not (tmp_path / "out.npz").exists()
+
+
+def test_what_a_killed_export_left_is_removed(stemmed: Collection, tmp_path: Path) -> None:
+    left = tmp_path / ".out.exporting"
+    left.mkdir()
+    (left / "0.postings").write_bytes(b"half")
+    (tmp_path / "out.tmp").write_bytes(b"half")
+    export(stemmed, tmp_path / "out", "ciff")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["ix", "out"]
+
+
+def test_what_cannot_be_written_is_said_before_all_is_read(
+    stemmed: Collection, tmp_path: Path
+) -> None:
+    class Nobody(Silent):
+        def advance(self, stage: str, done: int, total: int) -> None:
+            pytest.fail(stage)
+
+    with pytest.raises(InputError, match="found no folder"):
+        export_vectors(stemmed, tmp_path / "none" / "x", form="ciff", watcher=Nobody())
+    with pytest.raises(InputError, match="leave --scale out"):
+        export_vectors(stemmed, tmp_path / "x", form="csr", watcher=Nobody(), scale=2)
+
+
+def test_documents_that_a_merge_forgets_meanwhile_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "ix"
+    with Collection.create(path, multivector=None, merge_in_background=False) as collection:
+        collection.add(Document(f"d{i}", f"milk{i}") for i in range(4))
+        collection.flush()
+
+    class Writes(Silent):
+        def advance(self, stage: str, done: int, total: int) -> None:
+            if stage == "name":
+                with Collection.open(path, merge_in_background=False) as other:
+                    other.delete(["d1"])
+                    other.merge(policy=COMPACT)
+
+    with Collection.open(path) as collection:
+        with pytest.raises(StorageError, match=r"merged away meanwhile.*try again") as error:
+            export_vectors(collection, tmp_path / "out", form="anserini", watcher=Writes())
+        assert not isinstance(error.value, CorruptionError)
+        assert export(collection, tmp_path / "out").survey.n_docs == 3

@@ -94,3 +94,12 @@ def test_a_list_that_is_none_is_refused(apart: str) -> None:
 def test_a_term_that_is_nowhere_has_no_name() -> None:
     with pytest.raises(EncoderError, match="in none of the 1 texts"):
         Impacts().term(7, ["hello"])
+
+
+def test_weights_too_small_for_float32_are_none() -> None:
+    assert encoded("hello^1e-50 world") == ids(world=1)
+
+
+def test_weights_that_sum_to_no_float32_are_refused() -> None:
+    with pytest.raises(QueryError, match="sum to 6e\\+38; expected at most"):
+        encoded("hello^3e38 hello^3e38")

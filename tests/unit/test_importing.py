@@ -1,10 +1,14 @@
 """A collection from given vectors: searched, kept, and whole or not there at all."""
 
+import errno
 import sqlite3
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import orjson
 import pytest
+import scipy.sparse
 
 from lexmax import importing
 from lexmax.building import Silent
@@ -12,6 +16,7 @@ from lexmax.collection import Collection
 from lexmax.errors import (
     CollectionExistsError,
     CorpusError,
+    DiskFullError,
     EncoderError,
     InputError,
     LockedError,
@@ -230,3 +235,49 @@ def test_names_survive_a_merge(
     found = map(orjson.loads, (tmp_path / "out").read_bytes().splitlines())
     expected = {doc_id: vector for doc_id, vector in DOCUMENTS.items() if doc_id != "d1"}
     assert {line["id"]: line["vector"] for line in found} == expected
+
+
+@pytest.mark.parametrize(("others", "found"), [(["d1"], "fewer"), ([*DOCUMENTS, "d9"], "more")])
+def test_a_file_that_changes_meanwhile_is_refused(
+    tmp_path: Path, lines: Path, others: list[str], found: str
+) -> None:
+    class Changes(Silent):
+        def advance(self, stage: str, done: int, total: int) -> None:
+            if stage == "read":
+                write_lines(lines, {doc_id: {"hello": 1} for doc_id in others})
+
+    with pytest.raises(CorpusError, match=f"found {found} documents than the 5 when it was read"):
+        import_vectors(lines, tmp_path / "ix", form="anserini", watcher=Changes())
+    assert [left.name for left in tmp_path.iterdir()] == ["x.jsonl"]
+
+
+def test_a_full_disk_is_said(tmp_path: Path, lines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported(lines, tmp_path / "ix")
+    with Collection.open(tmp_path / "ix") as collection:
+        export_vectors(collection, tmp_path / "x.ciff", form="ciff", watcher=Silent())
+    opened = Path.open
+
+    def full(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path.name == "doc_ids.txt":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(DiskFullError):
+        import_vectors(tmp_path / "x.ciff", tmp_path / "back", form="ciff", watcher=Silent())
+    assert not (tmp_path / ".back.importing").exists()
+
+
+def test_a_matrix_is_checked_to_its_end(tmp_path: Path) -> None:
+    matrix = scipy.sparse.csr_array(np.eye(3, dtype=np.float32))
+    scipy.sparse.save_npz(tmp_path / "x.npz", matrix, compressed=False)
+    (tmp_path / "x.ids.txt").write_text("a\nb\nc\nd\n")
+    with pytest.raises(CorpusError, match="found 4 lines; expected 3"):
+        import_vectors(tmp_path / "x.npz", tmp_path / "ix", form="csr", watcher=Silent())
+    (tmp_path / "x.ids.txt").unlink()
+    content = (tmp_path / "x.npz").read_bytes()
+    at = content.rindex(np.ones(3, np.float32).tobytes())
+    (tmp_path / "x.npz").write_bytes(content[:at] + b"\x01" + content[at + 1 :])
+    with pytest.raises(CorpusError, match="damaged file"):
+        import_vectors(tmp_path / "x.npz", tmp_path / "ix", form="csr", watcher=Silent())
+    assert not (tmp_path / "ix").exists()

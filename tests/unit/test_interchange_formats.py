@@ -191,3 +191,11 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         read_csr(tmp_path / "x.npz")
     with pytest.raises(CorpusError, match="cannot be read"):
         read_csr(tmp_path / "none.npz")
+
+
+def test_a_byte_order_mark_is_no_part_of_an_id(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    scipy.sparse.save_npz(path, scipy.sparse.csr_array(np.eye(2, dtype=np.float32)))
+    (tmp_path / "x.ids.txt").write_bytes(b"\xef\xbb\xbffirst\r\nsecond\r\n")
+    (chunk,) = chunks(read_csr(path))
+    assert chunk.doc_ids == ["first", "second"]

@@ -1,10 +1,12 @@
+import errno
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lexmax.errors import CorruptionError, IndexFormatError
+from lexmax.errors import CorruptionError, IndexFormatError, StorageError
+from lexmax.index import manifest
 from lexmax.index.durable import to_json
 from lexmax.index.manifest import (
     Manifest,
@@ -78,3 +80,29 @@ def test_missing_short_and_changed_files_are_told_apart(folder: Path) -> None:
     large.write_bytes(b"\x01" + bytes((2 << 20) - 1))
     assert file_problems(folder, manifest, thorough=False) == []
     assert "bytes differ" in file_problems(folder, manifest, thorough=True)[0]
+
+
+def test_what_the_disk_does_not_give_is_damage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = manifest_of(folder)
+
+    def broken(path: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(manifest, "checksum", broken)
+    first, second = file_problems(folder, written, thorough=True)
+    assert "large.bin: the disk does not give or take these bytes" in first
+    assert "run `lexmax rebuild`" in second
+
+
+def test_too_many_open_files_are_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = manifest_of(folder)
+
+    def refuse(path: Path) -> str:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(manifest, "checksum", refuse)
+    with pytest.raises(StorageError, match="ulimit -n") as error:
+        file_problems(folder, written, thorough=False)
+    assert not isinstance(error.value, CorruptionError)

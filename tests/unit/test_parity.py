@@ -179,3 +179,28 @@ def test_a_damaged_cache_is_built_anew(tmp_path: Path) -> None:
     segments.write_bytes(b"nothing of Lucene's")
     with Collection.open(tmp_path / "ix") as collection:
         assert collection.search("t1", pipeline="lucene").hits
+
+
+def test_an_index_that_another_process_has_built_meanwhile_is_used(tmp_path: Path) -> None:
+    draft, folder = tmp_path / "lucene-3.7.tmp", tmp_path / "lucene-3"
+    for place in (draft, folder):
+        place.mkdir()
+        (place / "lexmax.json").write_bytes(b'{"n_docs": 1, "scale": 1.0}')
+    older = tmp_path / "lucene-2"
+    older.mkdir()
+
+    lucene._sweep(tmp_path, but=folder)
+    lucene._publish(draft, folder)
+    assert [left.name for left in tmp_path.iterdir()] == ["lucene-3"]
+
+
+@needs_lucene
+def test_an_older_index_is_let_go(tmp_path: Path) -> None:
+    with collection_of(tmp_path, vectors()) as collection:
+        collection.search("t1", pipeline="lucene")
+        collection.delete(["d1"])
+        collection.search("t1", pipeline="lucene")
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    mapped = [line for line in lines if f"{tmp_path}/ix/cache" in line]
+    assert mapped
+    assert not [line for line in mapped if line.endswith("(deleted)")]

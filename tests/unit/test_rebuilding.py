@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,14 @@ import lexmax.building
 from lexmax.building import Silent
 from lexmax.collection import Collection
 from lexmax.encoders import Encoders
-from lexmax.errors import CorruptionError, EncoderError, LockedError, NotACollectionError
+from lexmax.errors import (
+    CorruptionError,
+    EncoderError,
+    LockedError,
+    NotACollectionError,
+    StorageError,
+)
+from lexmax.index import manifest
 from lexmax.merging import COMPACT
 from lexmax.rebuilding import rebuild
 from lexmax.types import Document, SparseBatch
@@ -146,3 +154,33 @@ def test_what_cannot_be_rebuilt_is_said(
             rebuild(path, Silent(), encoders=cheap_encoders)
     assert np.any([segment.name.endswith("40") for segment in segments(path)])
     assert rebuild(path, Silent(), encoders=cheap_encoders).n_docs == 9
+
+
+def test_a_merge_that_took_the_documents_along_ends_an_interrupted_rebuild(
+    path: Path, cheap_encoders: Encoders
+) -> None:
+    second = segments(path)[1] / "serials.npy"
+    written = second.read_bytes()
+    second.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(path, StopAfter(0), encoders=cheap_encoders)
+    second.write_bytes(written)  # as from a backup
+
+    with Collection.open(path, encoders=cheap_encoders, merge_in_background=False) as collection:
+        collection.merge(policy=COMPACT)
+        collection.flush()
+        hits = collection.search("ship wing", 99, pipeline="multivector-exact").hits
+        assert collection.n_segments == 1
+        assert collection.verify().problems == ()
+    assert len({hit.doc_id for hit in hits}) == len(hits) == 48
+
+
+def test_what_the_system_refuses_is_no_damage(
+    path: Path, cheap_encoders: Encoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(manifest, "checksum", refuse)
+    with pytest.raises(StorageError, match="check the folder and its permissions"):
+        rebuild(path, Silent(), encoders=cheap_encoders)
