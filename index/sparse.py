@@ -81,7 +81,7 @@ class SparseIndex:
 
         Raises:
             ShapeError: if `window_docs`, the documents in a window, is no power of two up to
-                16,384, or there are more than 65,536 windows.
+                32,768, or there are more than 65,536 windows.
         """
         sinks = ArraySinks()
         encode_documents(documents, sinks, window_docs=window_docs, threads=threads)

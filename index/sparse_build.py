@@ -1,6 +1,6 @@
 """How do documents become a sparse index? Terms are counted, then spans of documents encoded.
 
-A span is 32 windows; it is encoded in memory by the native kernel and appended to the arrays of
+A span is 16 windows; it is encoded in memory by the native kernel and appended to the arrays of
 docs/format/sparse.md, which may lie in memory or in files.
 """
 
@@ -16,9 +16,9 @@ from lexmax.index import _native
 from lexmax.index.append import NpyAppender
 from lexmax.types import SparseBatch, ranges
 
-# 16-bit sums of a window fill 32 KiB: they stay in a first-level cache.
-MAX_WINDOW_DOCS = 1 << 14
-_SPAN_WINDOWS = 32
+# 16-bit sums of a window fill 64 KiB: most of a first-level cache, little of a second-level one.
+MAX_WINDOW_DOCS = 1 << 15
+_SPAN_WINDOWS = 16
 _MAX_WINDOWS = 1 << 16
 _MAX_LEVEL = 255
 _CHUNK_WEIGHTS = 1 << 22
@@ -92,7 +92,7 @@ def encode_documents(
     """Append every array of the documents' index to `sinks`.
 
     Raises:
-        ShapeError: if `window_docs` is no power of two up to 16,384, or there are more than
+        ShapeError: if `window_docs` is no power of two up to 32,768, or there are more than
             65,536 windows.
     """
     n_windows = -(-len(documents) // max(window_docs, 1))

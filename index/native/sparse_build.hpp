@@ -1,6 +1,6 @@
 // How do documents become posting lists? Window by window, then every term's lists of a span are put together.
 //
-// Memory: a span of 64 windows, 1,048,576 documents, at a time, twice its encoded postings.
+// Memory: a span at a time, twice its encoded postings.
 #pragma once
 #include <bit>
 #include <cstring>

@@ -19,8 +19,8 @@ struct Corrupt : std::runtime_error {
 /// Documents of one row of sums: what a chunk of a dense row, 64 bytes of 4-bit codes, covers.
 inline constexpr std::size_t kChunkDocs = 128;
 inline constexpr std::size_t kChunkBytes = kChunkDocs / 2;
-/// Accumulators of a window, 32 KiB of 16-bit sums, stay in a first-level cache of 48 KiB.
-inline constexpr std::size_t kMaxWindowDocs = 1 << 14;
+/// Accumulators of a window, 64 KiB of 16-bit sums: most of a first-level cache, little of a second-level one.
+inline constexpr std::size_t kMaxWindowDocs = 1 << 15;
 /// Codes of a dense row: 0 says that the document lacks the term.
 inline constexpr std::size_t kCodes = 16;
 /// Units of a dense row in a list: 0, the row's place, the levels of its codes; groups follow.

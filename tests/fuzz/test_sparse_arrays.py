@@ -32,7 +32,7 @@ def _collection(n_docs: int, window_docs: int, n_terms: int) -> Arrays:
     return dict(SparseIndex.build(documents, window_docs=window_docs).arrays)
 
 
-@pytest.fixture(params=[(70, 1, 30), (300, 4, 66_000), (700, 128, 30), (2000, 16_384, 30)])
+@pytest.fixture(params=[(70, 1, 30), (300, 4, 66_000), (700, 128, 30), (2000, 32_768, 30)])
 def arrays(request: pytest.FixtureRequest) -> Arrays:
     """Several spans; more terms than 16 bits can number; windows from 1 document to all."""
     return _collection(*request.param)

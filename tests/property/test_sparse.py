@@ -55,7 +55,7 @@ def _assert_exact(
     documents=_batches(40),
     queries=_batches(4),
     k=st.integers(1, 45),
-    window_docs=st.sampled_from([1, 2, 4, 16, 16_384]),
+    window_docs=st.sampled_from([1, 2, 4, 16, 32_768]),
     deleted=st.none() | st.sets(st.integers(0, 39)),
 )
 def test_small_collections(
@@ -104,7 +104,7 @@ def _collection(
     n_docs=st.sampled_from([127, 128, 129, 700, 2500]),
     n_queries=st.sampled_from([1, 3, 33, 70]),
     k=st.sampled_from([1, 2, 10, 64, 300, 2499, 2500, 2501]),
-    window_docs=st.sampled_from([1, 16, 128, 512, 2048, 16_384]),
+    window_docs=st.sampled_from([1, 16, 128, 512, 2048, 32_768]),
     share_alive=st.sampled_from([1.0, 0.7, 0.05, 0.003, 0.0]),
 )
 def test_collections_with_rare_and_frequent_terms(
@@ -133,7 +133,7 @@ def test_collections_with_rare_and_frequent_terms(
     n_terms=st.integers(1, 3),
     n_docs=st.integers(128, 1500),
     k=st.sampled_from([1, 5, 100, 1500]),
-    window_docs=st.sampled_from([128, 256, 16_384]),
+    window_docs=st.sampled_from([128, 256, 32_768]),
 )
 def test_few_terms_of_nearly_all_documents(
     seed: int, kind: str, n_terms: int, n_docs: int, k: int, window_docs: int
@@ -150,7 +150,7 @@ def test_few_terms_of_nearly_all_documents(
     seed=_SEEDS,
     k=st.sampled_from([1, 2, 7, 20]),
     n_heavy=st.integers(20, 90),
-    window_docs=st.sampled_from([16, 256, 16_384]),
+    window_docs=st.sampled_from([16, 256, 32_768]),
 )
 def test_scores_that_differ_in_their_last_digits(
     seed: int, k: int, n_heavy: int, window_docs: int
@@ -204,7 +204,7 @@ def test_documents_that_mislead(seed: int, k: int, n_terms: int, window_docs: in
     seed=_SEEDS,
     kind=_KINDS,
     k=st.sampled_from([1, 10, 300, 2500]),
-    window_docs=st.sampled_from([16, 128, 16_384]),
+    window_docs=st.sampled_from([16, 128, 32_768]),
     places=st.lists(st.sampled_from([0, 1, 9, 299, 2499]), min_size=3, max_size=3),
 )
 def test_no_document_of_the_floor_or_above_is_missing(
@@ -233,7 +233,7 @@ def test_no_document_of_the_floor_or_above_is_missing(
     seed=_SEEDS,
     kind=_KINDS,
     k=st.sampled_from([1, 10, 300, 2500]),
-    window_docs=st.sampled_from([16, 128, 16_384]),
+    window_docs=st.sampled_from([16, 128, 32_768]),
     engine=st.sampled_from(["query-mass?share=0.01", "query-mass", "budget?postings=500"]),
 )
 def test_what_other_engines_find_is_scored_exactly(
@@ -270,7 +270,7 @@ def test_engines_whose_knob_is_turned_up_are_exact(
 @settings(max_examples=50, deadline=None)
 @given(
     documents=_batches(40),
-    window_docs=st.sampled_from([1, 2, 8, 16_384]),
+    window_docs=st.sampled_from([1, 2, 8, 32_768]),
     threads=st.integers(1, 3),
 )
 def test_written_arrays_are_the_built_ones(

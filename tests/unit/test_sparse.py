@@ -170,14 +170,14 @@ def test_255_steps_reach_the_largest_weight(largest: float) -> None:
 
 
 def test_the_best_of_several_spans_of_full_windows() -> None:
-    """A span is 32 windows of 16,384 documents."""
-    n = 32 * 16_384 + 3
+    """A span is 16 windows of 32,768 documents."""
+    n = 16 * 32_768 + 3
     weights = np.ones(n, dtype=np.float32)
-    weights[[16_383, 16_384, n - 4, n - 3, n - 1]] = [3.0, 2.0, 5.0, 6.0, 4.0]
+    weights[[32_767, 32_768, n - 4, n - 3, n - 1]] = [3.0, 2.0, 5.0, 6.0, 4.0]
     index = SparseIndex.build(SparseBatch(np.arange(n + 1), np.full(n, 7, np.uint32), weights))
     for threads in (1, 2):
         hits = index.search(_query({7: 1.0}), 6, threads=threads)
-        assert hits.ordinals.tolist() == [[n - 3, n - 4, n - 1, 16_383, 16_384, 0]]
+        assert hits.ordinals.tolist() == [[n - 3, n - 4, n - 1, 32_767, 32_768, 0]]
 
 
 def test_doc_freqs_count_documents() -> None:
@@ -239,7 +239,7 @@ def test_weights_of_documents_that_are_not_there_are_refused(ordinals: list[int]
         SparseIndex.build(DOCUMENTS).weights(np.array(ordinals))
 
 
-@pytest.mark.parametrize("window_docs", [0, -1, 3, 96, 32_768])
+@pytest.mark.parametrize("window_docs", [0, -1, 3, 96, 65_536])
 def test_windows_of_another_size_are_refused(window_docs: int) -> None:
     with pytest.raises(ShapeError, match=f"window_docs is {window_docs}; expected a power of two"):
         SparseIndex.build(DOCUMENTS, window_docs=window_docs)
