@@ -20,7 +20,7 @@ from lexmax.index.tokens import TokenStore
 from lexmax.types import Hits, Json, TokenBatch, best_first, ranges
 
 _CODES, _CODEBOOKS = "fde.codes.npy", "fde.codebooks.npy"
-_REMEDY = "restore a backup, or index the corpus into another folder"
+_REMEDY = "run `lexmax rebuild` on the collection, or restore a backup"
 
 MAX_DIM = 512
 MAX_SAMPLE = 4096

@@ -94,14 +94,14 @@ class FdeParameters:
         ):
             raise CorruptionError(
                 f"FDE parameters are {dict(written)}; expected the names and types of {example}; "
-                "restore a backup, or index the corpus into another folder"
+                "run `lexmax rebuild` on the collection, or restore a backup"
             )
         try:
             return FdeParameters(**written)  # type: ignore[arg-type]
         except ShapeError as error:
             raise CorruptionError(
                 f"FDE parameters: {error}; "
-                "restore a backup, or index the corpus into another folder"
+                "run `lexmax rebuild` on the collection, or restore a backup"
             ) from error
 
 

@@ -4,7 +4,9 @@ The bytes are those of `np.save`. Because a header of fixed length can be rewrit
 file can grow by rows; because it can be predicted, a damaged one is told without parsing it.
 """
 
+import mmap
 import re
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ _HEADER = re.compile(
     rb"\{'descr': '([^']*)', 'fortran_order': False, "
     rb"'shape': \(([0-9]{1,18}(?:, [0-9]{1,18})*),?\), \} *\n"
 )
-_REMEDY = "restore a backup, or index the corpus into another folder"
+_REMEDY = "run `lexmax rebuild` on the collection, or restore a backup"
 
 
 def npy_header(dtype: DTypeLike, shape: tuple[int, ...]) -> bytes:
@@ -49,8 +51,13 @@ def write_npy(path: Path, array: NDArray[Any]) -> None:
         draft.replace(path)
 
 
-def map_npy(path: Path, dtypes: tuple[type[np.generic], ...], ndim: int) -> NDArray[Any]:
+def map_npy(
+    path: Path, dtypes: tuple[type[np.generic], ...], ndim: int, *, huge_pages: bool = False
+) -> NDArray[Any]:
     """The array in a file, mapped read-only: its numbers are read when they are looked at.
+
+    `huge_pages` asks for pages of 2 MiB, where the system has them for files: an array that is
+    read at random then takes fewer misses to find, and its first reads come in larger pieces.
 
     Raises:
         CorruptionError: unless the file is there, its header is one that `npy_header` writes for
@@ -69,7 +76,13 @@ def map_npy(path: Path, dtypes: tuple[type[np.generic], ...], ndim: int) -> NDAr
         raise CorruptionError(f"{path}: found {size} bytes; expected {written}; {_REMEDY}")
     if prod(shape) == 0:
         return np.zeros(shape, dtype)
-    return np.memmap(path, dtype, "r", offset=HEADER_BYTES, shape=shape).view(np.ndarray)
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if huge_pages and hasattr(mmap, "MADV_HUGEPAGE"):
+        # Only advice: a kernel that cannot follow it says so.
+        with suppress(OSError):
+            mapped.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(mapped, dtype, prod(shape), HEADER_BYTES).reshape(shape)
 
 
 def _header_of(path: Path) -> tuple[str, tuple[int, ...]]:

@@ -83,7 +83,7 @@ class Projection:
         if not np.isfinite(columns).all():
             raise CorruptionError(
                 f"{self._source}: found NaN or infinity; expected finite numbers; "
-                "restore a backup, or index the corpus into another folder"
+                "run `lexmax rebuild` on the collection, or restore a backup"
             )
         return columns
 

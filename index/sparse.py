@@ -123,7 +123,7 @@ class SparseIndex:
             with _corruption(directory):
                 return SparseIndex.build(sparse_v1.documents(directory))
         arrays = {
-            name: map_npy(directory / f"{name}.npy", dtypes, 1)
+            name: map_npy(directory / f"{name}.npy", dtypes, 1, huge_pages=True)
             for name, dtypes in SPARSE_FILES.items()
         }
         return SparseIndex(arrays, directory)

@@ -84,7 +84,7 @@ class TokenStore:
         except ShapeError as error:
             raise CorruptionError(
                 f"{directory}: token files do not fit together: {error}; "
-                "restore a backup, or index the corpus into another folder"
+                "run `lexmax rebuild` on the collection, or restore a backup"
             ) from error
 
     def save(self, directory: Path) -> None:
@@ -181,7 +181,7 @@ class TokenStore:
         if not sound:
             raise CorruptionError(
                 f"{self.source or 'token store'}: found vectors with NaN or infinity; expected "
-                "finite numbers; restore a backup, or index the corpus into another folder"
+                "finite numbers; run `lexmax rebuild` on the collection, or restore a backup"
             )
 
     def _check(self, ordinals: NDArray[np.int64]) -> None:
