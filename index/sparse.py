@@ -27,7 +27,7 @@ from lexmax.index.sparse_build import (
 )
 from lexmax.types import Hits, SparseBatch
 
-_REBUILD = "restore a backup, or index the corpus into another folder with `lexmax index`"
+_REBUILD = "run `lexmax rebuild` on the collection, or restore a backup"
 
 
 @dataclass(frozen=True)

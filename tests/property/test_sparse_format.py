@@ -74,7 +74,7 @@ def _postings(index: SparseIndex) -> Levels:
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_docs=st.sampled_from([0, 1, 100, 1300]),
-    window_docs=st.sampled_from([1, 4, 128, 16_384]),
+    window_docs=st.sampled_from([1, 4, 128, 32_768]),
 )
 def test_every_weight_has_one_posting_whose_level_reaches_it(
     seed: int, n_docs: int, window_docs: int
