@@ -5,6 +5,7 @@
 #pragma once
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "sparse_search.hpp"
@@ -34,7 +35,11 @@ void in_parallel(std::size_t n, std::size_t threads, Work work) {
     }
   };
   std::vector<std::thread> others;
-  for (std::size_t t = 1; t < std::min(threads, n); ++t) others.emplace_back(run);
+  try {
+    for (std::size_t t = 1; t < std::min(threads, n); ++t) others.emplace_back(run);
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those that there are do all of the work.
+  }
   run();
   for (std::thread& other : others) other.join();
   if (failure) std::rethrow_exception(failure);

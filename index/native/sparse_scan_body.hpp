@@ -5,7 +5,7 @@ using Codes = std::uint8_t __attribute__((vector_size(LEXMAX_SCAN_BYTES), may_al
 using Sums = std::uint16_t __attribute__((vector_size(LEXMAX_SCAN_BYTES), may_alias, aligned(1)));
 inline constexpr std::size_t kLanes = LEXMAX_SCAN_BYTES / 2;
 /// A dozen rows are more streams than the processor follows by itself.
-inline constexpr std::size_t kAhead = 512;
+inline constexpr std::size_t kAhead = 384;
 
 /// Sums of one vector's documents: 4-bit codes 2 to a byte, bytes 2 to a 16-bit lane.
 struct Four {

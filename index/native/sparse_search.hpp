@@ -101,7 +101,7 @@ class QueryScan {
   const Query query;
 
  private:
-  static constexpr std::size_t kAheadLines = 8;
+  static constexpr std::size_t kAheadLines = 16;
 
   struct Cursor {
     std::size_t list = 0, end = 0;
