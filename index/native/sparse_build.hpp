@@ -164,7 +164,7 @@ class WindowLists {
   }
 
   static constexpr std::size_t kMostGroups = 12;
-  static constexpr std::size_t kPerGroup = 8;
+  static constexpr std::size_t kPerGroup = 32;
 
   std::vector<std::uint32_t> starts_;
   std::vector<std::uint8_t> levels_;
