@@ -28,10 +28,10 @@ class SparseEngine:
 
 
 EXACT = SparseEngine("exact")
-QUERY_MASS = SparseEngine("query-mass?share=0.85", share=0.85)
+QUERY_MASS = SparseEngine("query-mass?share=0.93", share=0.93)
 BUDGET = SparseEngine("budget?postings=300000", budget=300_000)
 # So many postings of learned sparse weights take about a millisecond.
-AUTO = SparseEngine("auto", share=0.85, affordable=4_000_000)
+AUTO = SparseEngine("auto", share=0.93, affordable=4_000_000)
 _NAMED = {"exact": EXACT, "query-mass": QUERY_MASS, "budget": BUDGET, "auto": AUTO}
 
 

@@ -24,7 +24,7 @@ from machine import describe
 # The knobs of the approximate engines, cheapest first.
 ENGINES = (
     "exact",
-    *(f"query-mass?share={share}" for share in (0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96)),
+    *(f"query-mass?share={share}" for share in (0.5, 0.6, 0.7, 0.8, 0.9, 0.93, 0.96, 0.98)),
     *(f"budget?postings={n}" for n in (20_000, 50_000, 100_000, 200_000, 400_000, 1_000_000)),
     "auto",
 )

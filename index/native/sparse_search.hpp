@@ -21,6 +21,7 @@ class QueryScan {
         bounds_(query, segment),
         candidates(bounds_, k, careful, engine.depth(k), query.floor),
         segment_(segment),
+        engine_(engine),
         skips_(segment, query, bounds_, k, engine),
         cursors_(query.terms.size()) {
     for (std::size_t j = 0; j < query.terms.size(); ++j) cursors_[j].multiplier = bounds_.multiplier(j);
@@ -51,6 +52,7 @@ class QueryScan {
     rows_.clear();
     touched_.clear();
     n_touched_ = 0;
+    if (!engine_.exact() && !surveyed_) survey(window);
     skips_.plan(candidates.threshold(), window);
     bool any = false;
     for (std::size_t j = 0; j < cursors_.size(); ++j) {
@@ -114,6 +116,19 @@ class QueryScan {
     for (std::size_t line = 0; line < kAheadLines; ++line) __builtin_prefetch(next + 64 * line);
   }
 
+  /// Looks at the lists of the first window before any is read: what such an engine leaves out does not depend on
+  /// what it has found.
+  void survey(std::size_t window) {
+    surveyed_ = true;
+    for (std::size_t j = 0; j < cursors_.size(); ++j) {
+      const Cursor& cursor = cursors_[j];
+      if (cursor.list == cursor.end || segment_.list_windows[cursor.list] != window) continue;
+      const auto [row, groups] = Segment::parts(segment_.units(span_, cursor.list));
+      skips_.see(j, row, groups);
+    }
+    skips_.choose(window);
+  }
+
   /// Adds the groups whose level is above `cut`; levels descend.
   void add_groups(std::span<const std::uint16_t> units, std::uint32_t multiplier, std::uint32_t cut,
                   std::uint16_t* sums, std::size_t mask) {
@@ -175,6 +190,8 @@ class QueryScan {
 
  private:
   const Segment& segment_;
+  Engine engine_;
+  bool surveyed_ = false;
   Skips skips_;
   std::size_t span_ = 0;
   std::vector<Cursor> cursors_;

@@ -120,7 +120,7 @@ struct Engine {
 
   bool exact() const { return share >= 1 && budget == 0; }
   /// Documents to score for the best k, where sums leave out a part; 0 where sums are bounds.
-  std::size_t depth(std::size_t k) const { return exact() ? 0 : 2 * k + 64 + budget / 1000; }
+  std::size_t depth(std::size_t k) const { return exact() ? 0 : k + k / 2 + 40 + budget / 1000; }
 };
 
 /// Local term numbers, ascending, and their weights.

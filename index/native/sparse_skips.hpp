@@ -61,9 +61,14 @@ class Skips {
   void plan(std::uint32_t threshold, std::size_t window) {
     if (threshold < planned_ + planned_ / 8 + 8) return;
     planned_ = threshold;
+    choose(window);
+  }
+
+  /// Chooses what to leave out in the windows from `window` on.
+  void choose(std::size_t window) {
     if (!sorted_) std::sort(steps_.begin(), steps_.end(), [](const Step& a, const Step& b) { return a.ratio < b.ratio; });
     sorted_ = true;
-    const std::size_t n = engine_.exact() ? worthwhile(threshold, window) : unread();
+    const std::size_t n = engine_.exact() ? worthwhile(planned_, window) : unread();
     std::fill(cuts_.begin(), cuts_.end(), 0);
     for (std::size_t i = 0; i < n; ++i) cuts_[steps_[i].term] = std::max(cuts_[steps_[i].term], steps_[i].level);
     bound_ = 0;

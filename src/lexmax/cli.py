@@ -38,7 +38,7 @@ PipelineName = Annotated[
         "-p",
         help="bm25, sparse, lucene, multivector, multivector-exact or hybrid; by default all that "
         "the collection has. After a colon, how to search the sparse index: `sparse:auto`, "
-        "`bm25:query-mass?share=0.85`; else exact.",
+        "`bm25:query-mass?share=0.93`; else exact.",
     ),
 ]
 
