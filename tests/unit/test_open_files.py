@@ -1,12 +1,12 @@
 """Files of segments: let go when a collection closes, and said when they are too many."""
 
 import errno
+import mmap
 import os
 import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from lexmax.collection import Collection
@@ -66,7 +66,7 @@ def test_too_many_open_files_are_said(path: Path, monkeypatch: pytest.MonkeyPatc
     def refuse(*arguments: Any, **named: Any) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(np, "memmap", refuse)
+    monkeypatch.setattr(mmap, "mmap", refuse)
     with pytest.raises(StorageError, match="ulimit -n 8192") as error:
         Collection.open(path)
     assert not isinstance(error.value, CorruptionError)
