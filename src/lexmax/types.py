@@ -133,7 +133,13 @@ class SparseBatch:
 
     @staticmethod
     def from_rows(rows: Sequence[Mapping[int, float]]) -> "SparseBatch":
-        """A batch of {term_id: weight}; terms are sorted, weights of zero are dropped."""
+        """A batch of {term_id: weight}; terms are sorted, weights of zero are dropped.
+
+        Raises:
+            ShapeError: if a term id is no number of 32 bits, or a weight is refused.
+        """
+        if strange := [term for row in rows for term in row if not 0 <= term < 1 << 32]:
+            raise ShapeError(f"found term id {strange[0]}; expected 0 to 4294967295")
         kept = [sorted((t, w) for t, w in row.items() if w != 0) for row in rows]
         lengths = np.array([len(row) for row in kept], dtype=np.int64)
         flat = [pair for row in kept for pair in row]

@@ -88,3 +88,9 @@ def test_names_that_no_file_can_hold_are_refused(doc_id: str) -> None:
 def test_a_document_may_be_empty_and_its_name_any_script() -> None:
     assert Document("a/b c/🙂", "").full_text == ""
     assert Document("1", "text", "title").full_text == "title text"
+
+
+@pytest.mark.parametrize("term_id", [-1, 2**32])
+def test_term_ids_that_do_not_fit_32_bits_are_refused(term_id: int) -> None:
+    with pytest.raises(ShapeError, match="expected 0 to 4294967295"):
+        SparseBatch.from_rows([{term_id: 1.0}])
