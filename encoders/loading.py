@@ -55,6 +55,40 @@ def _load_minilm(values: Mapping[str, Any]) -> MultiVectorEncoder:
     return MiniLm(**values)
 
 
+POOLING: Mapping[str, Parameter] = MappingProxyType(
+    {
+        "pool": Parameter(str),
+        "tokens": Parameter(int),
+        "ratio": Parameter(float),
+        "factor": Parameter(int),
+        "query_tokens": Parameter(int),
+        "query_ratio": Parameter(float),
+        "query_factor": Parameter(int),
+        "seed": Parameter(int),
+    }
+)
+"""What every multi-vector encoder takes besides its own parameters: see docs/pooling.md."""
+
+
+def poolable(name: str, recipe: Recipe[MultiVectorEncoder]) -> Recipe[MultiVectorEncoder]:
+    """The recipe of an encoder of unit vectors, with pooling, as in "?pool=ward&factor=2"."""
+
+    def load(values: Values) -> MultiVectorEncoder:
+        own = {parameter: values[parameter] for parameter in recipe.parameters}
+        pooling = {parameter: values[parameter] for parameter in POOLING}
+        if all(value is None for value in pooling.values()):
+            return recipe.load(own)
+        from lexmax.encoders.pooled_encoder import PooledEncoder, read_pooling
+
+        try:  # Before the weights are loaded, which takes seconds.
+            documents, queries = read_pooling(pooling)
+        except EncoderError as error:
+            raise EncoderError(f"{name}: {error}") from error
+        return PooledEncoder(recipe.load(own), documents, queries)
+
+    return Recipe({**recipe.parameters, **POOLING}, load)
+
+
 SPARSE: Mapping[str, Recipe[SparseEncoder]] = MappingProxyType(
     {
         "bm25": Recipe(
@@ -73,7 +107,7 @@ SPARSE: Mapping[str, Recipe[SparseEncoder]] = MappingProxyType(
     }
 )
 MULTIVECTOR: Mapping[str, Recipe[MultiVectorEncoder]] = MappingProxyType(
-    {"minilm": Recipe({"max_tokens": Parameter(int, 256)}, _load_minilm)}
+    {"minilm": poolable("minilm", Recipe({"max_tokens": Parameter(int, 256)}, _load_minilm))}
 )
 
 
@@ -106,7 +140,8 @@ class Encoders:
     """Encoders by name, each loaded once, on first use; one instance serves a whole process.
 
     A spec is a name, or a name with parameters: "minilm", "minilm?max_tokens=128",
-    "bm25?k1=1.2&b=0.75&stemmer=english". Specs of equal meaning give the same instance.
+    "minilm?pool=ward&factor=2", "bm25?k1=1.2&b=0.75&stemmer=english". Specs of equal meaning give
+    the same instance.
     """
 
     def __init__(

@@ -1,34 +1,29 @@
 """Which documents are worth scoring by MaxSim? The best of an estimate that costs one look each.
 
 Fixed-dimensional encodings (fde.py) are projected to a few hundred coordinates (projection.py)
-and scanned as codes (scan.py). Parameters are kept in segment.json, arrays in `fde.*.npy`.
+and kept in a store (stores/). Parameters are kept in segment.json, arrays in `fde.*.npy`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.errors import CorruptionError, ShapeError
+from lexmax.errors import CorruptionError, InputError, ShapeError
+from lexmax.index.candidate_build import CandidateParts, CandidatePlan, build_candidates
 from lexmax.index.fde import FdeEncoder, FdeParameters
 from lexmax.index.npy import map_npy, write_npy
 from lexmax.index.projection import Projection
-from lexmax.index.scan import FlatScan, PqScan, Scan, encode, train_codebooks
+from lexmax.index.stores.kinds import forms, open_store
+from lexmax.index.stores.spec import StoreSpec, parse_store
+from lexmax.index.stores.store import Arrays, Form, Row
 from lexmax.index.tokens import TokenStore
-from lexmax.types import Hits, Json, TokenBatch, best_first, ranges
+from lexmax.types import Hits, Json, TokenBatch
 
-_CODES, _CODEBOOKS = "fde.codes.npy", "fde.codebooks.npy"
+_CELLS = "fde.cells.npy"
 _REMEDY = "run `lexmax rebuild` on the collection, or restore a backup"
-
-MAX_DIM = 512
-MAX_SAMPLE = 4096
-# Fewer documents are scanned as they are: codes would need as much room for their codebooks.
-MIN_CODED_DOCS = 1000
-_MIN_CODED_DIM = 16
-# Documents whose tokens and encodings are in memory at a time.
-_BLOCK = 128
 
 
 class CandidateIndex:
@@ -36,62 +31,54 @@ class CandidateIndex:
 
     Attributes:
         n_docs: documents that can be found.
-        fde: what encodings depend on.
+        fde: what encodings depend on, but for trained cells.
+        store_spec: how their projections are kept.
     """
 
     def __init__(
         self,
-        fde: FdeParameters,
-        projection: Projection,
-        codes: NDArray[Any],
-        codebooks: NDArray[np.float32] | None,
+        parts: CandidateParts,
         *,
         seed: int,
+        written: Mapping[str, Json] | None = None,
     ) -> None:
-        """Codes are float32 (n, dim) without codebooks, else uint8 (n, dim / 4)."""
-        self.n_docs = len(codes)
-        self.fde = fde
-        self._projection = projection
-        self._codes = codes
-        self._codebooks = codebooks
-        self._seed = seed
-        self._scan: Scan = FlatScan(codes) if codebooks is None else PqScan(codebooks, codes)
-        self._encoder: FdeEncoder | None = None
+        """Candidates over parts that were built with `seed`, or opened by `written` parameters."""
+        self.n_docs = len(parts.arrays["codes"])
+        self.fde = parts.encoder.parameters
+        self.store_spec = parts.spec
+        self._parts, self._seed, self._written = parts, seed, written
+        self._store = open_store(parts.spec, parts.arrays)
 
     @staticmethod
     def build(
         store: TokenStore,
         *,
         parameters: FdeParameters,
+        store_spec: StoreSpec | None = None,
+        projection_dim: int | None = None,
+        queries: TokenBatch | None = None,
         seed: int,
+        threads: int = 1,
         progress: Callable[[int], None] | None = None,
     ) -> "CandidateIndex":
         """Fit on at most 4,096 documents of the store, chosen by `seed`, and encode all of them.
 
-        `progress` is told how many documents are encoded. Memory is bounded: the sample's
-        encodings and 128 bytes a document. The same store and seed give the same bytes, whatever
-        the number of threads.
+        Encodings are projected to at most `projection_dim` coordinates, 512 unless said; None
+        for `store_spec` is `stores.spec.chosen`. With sample `queries` the projection is made for
+        their products with documents (see Projection.fit). `progress` is told how many documents
+        are encoded. Memory is bounded: the sample's encodings, 128 documents' a thread, and the
+        store's arrays. The same store and seed give the same bytes, whatever `threads` is.
 
         Raises:
-            ShapeError: if the store is empty or `parameters` are for another dim.
+            ShapeError: if the store is empty or `parameters` are for another dim, or
+                `projection_dim` or `threads` is below 1.
         """
-        if store.n_docs == 0:
-            raise ShapeError("the store has no documents; expected at least one to choose from")
-        builder = _Builder(store, FdeEncoder(parameters), progress)
-        sample = _sample(store.n_docs, seed)
-        encodings = builder.encodings(sample)
-        coded = store.n_docs >= MIN_CODED_DOCS and min(encodings.shape) >= _MIN_CODED_DIM
-        dim = min(MAX_DIM, *encodings.shape)
-        projection = Projection.fit(encodings, dim - dim % 4 if coded else dim, seed=seed)
-        vectors = projection.apply(encodings)
-        del encodings
-        codebooks = train_codebooks(vectors, seed=seed) if coded else None
-        first = _coded(vectors, codebooks)
-        codes = np.empty((store.n_docs, first.shape[1]), dtype=first.dtype)
-        codes[sample] = first
-        for ordinals in _others(store.n_docs, sample):
-            codes[ordinals] = _coded(projection.apply(builder.encodings(ordinals)), codebooks)
-        return CandidateIndex(parameters, projection, codes, codebooks, seed=seed)
+        if (projection_dim is not None and projection_dim < 1) or threads < 1:
+            raise ShapeError(
+                f"projection_dim is {projection_dim} and threads {threads}; expected 1 or more"
+            )
+        plan = CandidatePlan(parameters, store_spec, projection_dim, queries, seed, threads)
+        return CandidateIndex(build_candidates(store, plan, progress), seed=seed)
 
     @staticmethod
     def open(directory: Path, parameters: Mapping[str, Json]) -> "CandidateIndex":
@@ -100,53 +87,58 @@ class CandidateIndex:
         Raises:
             CorruptionError: if a file is missing, or is not what the parameters say.
         """
-        fde, dim, coded, seed = _read(directory, parameters)
+        written = _read(directory, parameters)
+        encoder = _open_encoder(directory, written.fde)
         projection = Projection.open(directory)
-        codes = map_npy(directory / _CODES, (np.uint8 if coded else np.float32,), 2)
-        expected: list[tuple[str, NDArray[Any], tuple[int, ...]]] = [
-            ("fde.projection.npy", projection.matrix, (fde.encoding_dim, dim)),
-            (_CODES, codes, (len(codes), dim // 4 if coded else dim)),
-        ]
-        codebooks = None
-        if coded:
-            codebooks = map_npy(directory / _CODEBOOKS, (np.float32,), 3)
-            expected.append((_CODEBOOKS, codebooks, (dim // 2, 16, 2)))
-            if not np.isfinite(codebooks).all():
-                raise CorruptionError(f"{directory / _CODEBOOKS}: found NaN or infinity; {_REMEDY}")
-        for name, array, shape in expected:
-            if array.shape != shape:
-                raise CorruptionError(
-                    f"{directory / name}: found {array.shape}; expected {shape}; {_REMEDY}"
-                )
-        return CandidateIndex(fde, projection, codes, codebooks, seed=seed)
+        _require_shape(
+            directory / "fde.projection.npy",
+            projection.matrix.shape,
+            (written.fde.encoding_dim, written.dim),
+        )
+        arrays = _open_arrays(directory, written)
+        return CandidateIndex(
+            CandidateParts(encoder, projection, written.spec, arrays),
+            seed=written.seed,
+            written=parameters,
+        )
 
     def save(self, directory: Path) -> None:
         """Write the files that `open` reads; equal indexes give equal bytes."""
-        self._projection.save(directory)
-        write_npy(directory / _CODES, self._codes)
-        if self._codebooks is not None:
-            write_npy(directory / _CODEBOOKS, self._codebooks)
+        self._parts.projection.save(directory)
+        if self._parts.encoder.cells is not None:
+            write_npy(directory / _CELLS, self._parts.encoder.cells)
+        for name, array in self._parts.arrays.items():
+            write_npy(directory / f"fde.{name}.npy", array)
 
     def parameters(self) -> dict[str, Json]:
-        """What `open` needs besides the files."""
+        """What `open` needs besides the files; of an opened index, what it was given."""
+        if self._written is not None:
+            return dict(self._written)
         return {
             "fde": self.fde.to_json(),
-            "codes": "flat" if self._codebooks is None else "pq4",
-            "dim": self._projection.dim,
+            "codes": self.store_spec.text,
+            "dim": self._parts.projection.dim,
             "seed": self._seed,
         }
 
-    def search(self, queries: TokenBatch, n: int) -> Hits:
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the arrays that a store keeps, headers and the projection left out."""
+        return sum(array.nbytes for array in self._parts.arrays.values())
+
+    def search(
+        self, queries: TokenBatch, n: int, *, alive: NDArray[np.bool_] | None = None
+    ) -> Hits:
         """Candidates of every query, (n_queries, min(n, n_docs)), by their estimates.
 
         Estimates are comparable inside a query only. A query without tokens has none.
 
         Raises:
-            ShapeError: if the queries have another dim.
+            ShapeError: if the queries have another dim, or `alive` another shape or dtype.
         """
         vectors = self.project(queries)
         rows = [
-            self.nearest(vector, n if stop > start else 0)
+            self.nearest(vector, n if stop > start else 0, alive)
             for vector, start, stop in zip(
                 vectors, queries.offsets[:-1], queries.offsets[1:], strict=True
             )
@@ -155,74 +147,93 @@ class CandidateIndex:
 
     def project(self, queries: TokenBatch) -> NDArray[np.float32]:
         """Projected encodings of queries, (n_queries, dim), for `nearest`."""
-        if self._encoder is None:
-            self._encoder = FdeEncoder(self.fde)
-        return self._projection.apply(self._encoder.queries(queries))
+        return self._parts.projection.apply_queries(self._parts.encoder.queries(queries))
 
     def nearest(
-        self, vector: NDArray[np.float32], n: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Ordinals and estimates of the best `n` documents for one projected query."""
+        self, vector: NDArray[np.float32], n: int, alive: NDArray[np.bool_] | None = None
+    ) -> Row:
+        """Ordinals and estimates of the best `n` documents for one projected query, best first.
+
+        Only documents whose `alive` (n_docs,) is True; never fewer than min(n, those).
+
+        Raises:
+            ShapeError: if `alive` has another shape or dtype.
+        """
+        if alive is not None and (alive.shape != (self.n_docs,) or alive.dtype != np.bool_):
+            raise ShapeError(
+                f"alive is {alive.dtype} {alive.shape}; expected bool ({self.n_docs},), "
+                "one a document"
+            )
         if n < 1:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        return best_first(*self._scan.nearest(vector, n), n)
+        if alive is not None:
+            alive = np.ascontiguousarray(alive)
+        return self._store.nearest(vector, n, alive)
 
 
-class _Builder:
-    """Encodes documents block by block, and tells how many are done."""
-
-    def __init__(
-        self, store: TokenStore, encoder: FdeEncoder, progress: Callable[[int], None] | None
-    ) -> None:
-        self._store, self._encoder, self._progress = store, encoder, progress
-        self._done = 0
-
-    def encodings(self, ordinals: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(len(ordinals), encoding_dim)."""
-        shape = (len(ordinals), self._encoder.parameters.encoding_dim)
-        encodings = np.empty(shape, dtype=np.float32)
-        for start, stop in ranges(len(ordinals), _BLOCK):
-            tokens = self._store.decode(ordinals[start:stop])
-            encodings[start:stop] = self._encoder.documents(tokens)
-            self._done += stop - start
-            if self._progress is not None:
-                self._progress(self._done)
-        return encodings
+class _Written(NamedTuple):
+    fde: FdeParameters
+    spec: StoreSpec
+    dim: int
+    seed: int
 
 
-def _sample(n_docs: int, seed: int) -> NDArray[np.int64]:
-    if n_docs <= MAX_SAMPLE:
-        return np.arange(n_docs)
-    rng = np.random.default_rng(seed)
-    return np.sort(rng.choice(n_docs, MAX_SAMPLE, replace=False))
-
-
-def _others(n_docs: int, sample: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    others = np.setdiff1d(np.arange(n_docs), sample, assume_unique=True)
-    return (others[start:stop] for start, stop in ranges(len(others), _BLOCK))
-
-
-def _coded(
-    vectors: NDArray[np.float32], codebooks: NDArray[np.float32] | None
-) -> NDArray[np.float32] | NDArray[np.uint8]:
-    return vectors if codebooks is None else encode(vectors, codebooks)
-
-
-def _read(directory: Path, written: Mapping[str, Json]) -> tuple[FdeParameters, int, bool, int]:
-    """Encoding, dim, whether vectors are coded, and seed, as `CandidateIndex.parameters` says."""
-    fde, dim, codes, seed = (written.get(name) for name in ("fde", "dim", "codes", "seed"))
+def _read(directory: Path, parameters: Mapping[str, Json]) -> _Written:
+    """What `CandidateIndex.parameters` says."""
+    fde, dim, codes, seed = (parameters.get(name) for name in ("fde", "dim", "codes", "seed"))
     if (
-        not isinstance(fde, Mapping)
+        len(parameters) != 4
+        or not isinstance(fde, Mapping)
         or not isinstance(dim, int)
         or not isinstance(seed, int)
-        or codes not in ("pq4", "flat")
-        or (codes == "pq4" and dim % 4)
+        or not isinstance(codes, str)
     ):
         raise CorruptionError(
-            f"{directory}: candidate parameters are {dict(written)}; "
+            f"{directory}: candidate parameters are {dict(parameters)}; "
             f"expected fde, codes, dim and seed; {_REMEDY}"
         )
     try:
-        return FdeParameters.from_json(fde), dim, codes == "pq4", seed
-    except CorruptionError as error:
+        spec = parse_store(codes)
+        written = _Written(FdeParameters.from_json(fde), spec, dim, seed)
+    except (CorruptionError, InputError) as error:
         raise CorruptionError(f"{directory}: {error}") from error
+    if dim < 1 or dim % spec.multiple or (spec.nprobe and not spec.lists):
+        raise CorruptionError(
+            f"{directory}: candidates of dim {dim} are kept as {codes!r}; "
+            f"expected a multiple of {spec.multiple} and a number of lists, if any; {_REMEDY}"
+        )
+    return written
+
+
+def _open_encoder(directory: Path, fde: FdeParameters) -> FdeEncoder:
+    if fde.cells == "simhash":
+        return FdeEncoder(fde)
+    cells = map_npy(directory / _CELLS, (np.float32,), 3)
+    try:
+        return FdeEncoder(fde, cells)
+    except ShapeError as error:
+        raise CorruptionError(f"{directory / _CELLS}: {error}; {_REMEDY}") from error
+
+
+def _open_arrays(directory: Path, written: _Written) -> Arrays:
+    expected = forms(written.spec, 0, written.dim)
+    codes = _open_array(directory / "fde.codes.npy", expected["codes"])
+    expected = forms(written.spec, len(codes), written.dim)
+    arrays = {name: _open_array(directory / f"fde.{name}.npy", expected[name]) for name in expected}
+    for name, form in expected.items():
+        _require_shape(directory / f"fde.{name}.npy", arrays[name].shape, form.shape)
+        if form.finite and not np.isfinite(arrays[name]).all():
+            raise CorruptionError(
+                f"{directory / f'fde.{name}.npy'}: found NaN or infinity; "
+                f"expected finite numbers; {_REMEDY}"
+            )
+    return arrays
+
+
+def _open_array(path: Path, form: Form) -> np.ndarray:
+    return map_npy(path, (form.dtype,), len(form.shape))
+
+
+def _require_shape(path: Path, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if found != expected:
+        raise CorruptionError(f"{path}: found {found}; expected {expected}; {_REMEDY}")

@@ -7,18 +7,21 @@ The estimate is low and not calibrated: use it to choose documents, never as a s
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError, ShapeError
 from lexmax.index import _native
+from lexmax.index.cells import train_cells
 from lexmax.index.product import padded
 from lexmax.types import Json, TokenBatch
 
 _MAX_ENCODING_DIM = 1 << 22
-# Signs that leave vectors as they are.
+# An inner projection that leaves vectors as they are.
 _NOT_PROJECTED = np.zeros((0, 0), dtype=np.float32)
+_CHOICES = {"cells": ("simhash", "kmeans"), "inner": ("signs", "count-sketch")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +31,22 @@ class FdeParameters:
     Attributes:
         dim: coordinates of a token vector.
         repetitions: independent partitions of the space.
-        k_sim: random hyperplanes of a partition, which make 2 ** k_sim buckets.
+        k_sim: a partition has 2 ** k_sim buckets.
         d_proj: coordinates that a bucket keeps; `dim` and above keep the vector as it is.
-        seed: of hyperplanes and projections.
-        fill_empty: whether a document's empty bucket takes the token nearest to it in bits.
+        seed: of hyperplanes, projections and the training of cells.
+        fill_empty: whether a document's empty bucket takes the token nearest to it: in bits, or
+            in product with its cell.
         pooled_weight: weight of one more repetition, of one bucket that is not projected: the
             query's sum times the document's mean. 1 counts it as much as all others together;
             0 leaves it out, which is MUVERA as published.
+        cells: what chooses a token's bucket: "simhash", the signs of k_sim random products, or
+            "kmeans", the greatest product with cells trained on a sample.
+        inner: projection of a bucket: "signs", each coordinate of the result a sum of all with
+            random signs; or "count-sketch", each coordinate added to a random one of the result
+            with a random sign (as the authors' program does; the paper has signs).
 
     Raises:
-        ShapeError: where a number is out of range.
+        ShapeError: where a number is out of range or a choice unknown.
     """
 
     dim: int
@@ -47,8 +56,13 @@ class FdeParameters:
     seed: int = 42
     fill_empty: bool = False
     pooled_weight: float = 1.0
+    cells: Literal["simhash", "kmeans"] = "simhash"
+    inner: Literal["signs", "count-sketch"] = "signs"
 
     def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ShapeError(f"{name} is {getattr(self, name)!r}; expected one of {choices}")
         for name, least in (("dim", 1), ("repetitions", 1), ("k_sim", 0), ("d_proj", 1)):
             if getattr(self, name) < least:
                 raise ShapeError(f"{name} is {getattr(self, name)}; expected {least} or more")
@@ -83,14 +97,14 @@ class FdeParameters:
 
     @staticmethod
     def from_json(written: Mapping[str, Json]) -> "FdeParameters":
-        """The parameters that `to_json` wrote.
+        """The parameters that `to_json` wrote; `cells` and `inner` may be missing, as in format 1.
 
         Raises:
             CorruptionError: if a name is missing or unknown, or a value has another type or range.
         """
         example = FdeParameters(dim=1).to_json()
-        if written.keys() != example.keys() or not all(
-            _fits(value, example[name]) for name, value in written.items()
+        if example.keys() - written.keys() - _CHOICES.keys() or not all(
+            name in example and _fits(value, example[name]) for name, value in written.items()
         ):
             raise CorruptionError(
                 f"FDE parameters are {dict(written)}; expected the names and types of {example}; "
@@ -110,27 +124,58 @@ def _fits(value: Json, example: Json) -> bool:
 
 
 class FdeEncoder:
-    """Encodes token vectors; the same parameters give the same bytes.
+    """Encodes token vectors; the same parameters and cells give the same bytes on one machine.
 
     Attributes:
-        parameters: all that encodings depend on.
-        hyperplanes: float32 (repetitions, k_sim, dim), standard normal.
-        signs: float32 (repetitions, width, dim), +1 and -1; the projection divides by sqrt(width).
+        parameters: all that encodings depend on, but for trained cells.
+        planes: float32 (repetitions, k_sim, dim), standard normal hyperplanes; or for k-means the
+            cells (repetitions, 2 ** k_sim, dim), which must be stored: no seed gives them back.
+        inner: float32 (repetitions, width, dim), by which a bucket is multiplied.
     """
 
-    def __init__(self, parameters: FdeParameters) -> None:
+    def __init__(self, parameters: FdeParameters, cells: NDArray[np.float32] | None = None) -> None:
+        """`cells` are `planes` of the encoder of the documents, for k-means; else none.
+
+        Raises:
+            ShapeError: if cells are missing, not wanted, of another shape or not finite.
+        """
         p = self.parameters = parameters
         # Raw output of a bit generator is the one random stream that numpy promises never to
         # change; its distributions may, and encodings on disk must stay searchable.
         stream = np.random.PCG64(p.seed)
-        shape = (p.repetitions, p.k_sim, p.dim)
-        self.hyperplanes = _normals(stream, shape)
-        self.signs = _signs(stream, (p.repetitions, p.width, p.dim))
-        self._hyperplanes = padded(self.hyperplanes.reshape(-1, p.dim).T)
-        self._signs = _NOT_PROJECTED
+        if p.cells == "kmeans":
+            self.planes = _checked_cells(cells, (p.repetitions, 2**p.k_sim, p.dim))
+        elif cells is None:
+            self.planes = _normals(stream, (p.repetitions, p.k_sim, p.dim))
+        else:
+            raise ShapeError("found cells for hyperplanes; expected none where cells is 'simhash'")
+        make = _signs if p.inner == "signs" else _sketch
+        self.inner = make(stream, (p.repetitions, p.width, p.dim))
+        self._planes = padded(self.planes.reshape(-1, p.dim).T)
+        self._inner = _NOT_PROJECTED
         if p.width < p.dim:
-            scaled = self.signs / np.float32(np.sqrt(p.width))
-            self._signs = padded(scaled.transpose(0, 2, 1).reshape(-1, p.width))
+            self._inner = padded(self.inner.transpose(0, 2, 1).reshape(-1, p.width))
+
+    @staticmethod
+    def fitted(parameters: FdeParameters, sample: TokenBatch) -> "FdeEncoder":
+        """An encoder whose cells are trained on the tokens of a sample, if it has any to train.
+
+        Raises:
+            ShapeError: if the sample has another dim, or no tokens to train cells on.
+        """
+        p = parameters
+        if p.cells == "simhash":
+            return FdeEncoder(p)
+        _check_dim(sample, p.dim)
+        sets = [
+            train_cells(sample.vectors, 2**p.k_sim, seed=(p.seed, r)) for r in range(p.repetitions)
+        ]
+        return FdeEncoder(p, np.stack(sets))
+
+    @property
+    def cells(self) -> NDArray[np.float32] | None:
+        """What `__init__` must be given besides the parameters."""
+        return self.planes if self.parameters.cells == "kmeans" else None
 
     def queries(self, batch: TokenBatch) -> NDArray[np.float32]:
         """Encodings of queries, (n, encoding_dim): sums of tokens. Empty buckets stay empty.
@@ -138,36 +183,55 @@ class FdeEncoder:
         Raises:
             ShapeError: if the vectors have another dim; this holds for documents too.
         """
-        return self._encode(batch, "query", "query")
+        return self._encode(batch, "query", 1)
 
-    def documents(self, batch: TokenBatch) -> NDArray[np.float32]:
-        """Encodings of documents, (n, encoding_dim): means of tokens. Zero for one without any."""
+    def documents(self, batch: TokenBatch, threads: int = 1) -> NDArray[np.float32]:
+        """Encodings of documents, (n, encoding_dim): means of tokens. Zero for one without any.
+
+        The number of threads, at least 1, does not change the result.
+        """
         side = "filled_document" if self.parameters.fill_empty else "document"
-        return self._encode(batch, side, "document")
+        return self._encode(batch, side, threads)
 
-    def _encode(self, batch: TokenBatch, side: str, pooled_side: str) -> NDArray[np.float32]:
+    def _encode(self, batch: TokenBatch, side: str, threads: int) -> NDArray[np.float32]:
         p = self.parameters
-        if batch.dim != p.dim:
-            raise ShapeError(
-                f"vectors have dim {batch.dim}; expected {p.dim}; "
-                "encode queries with the encoder of the documents"
-            )
-        vectors = np.ascontiguousarray(batch.vectors)
-        offsets = np.ascontiguousarray(batch.offsets)
+        _check_dim(batch, p.dim)
         out = np.zeros((len(batch), p.encoding_dim), dtype=np.float32)
-        shape = (p.repetitions, p.k_sim, p.width)
         _native.fde_encode(
-            vectors, offsets, self._hyperplanes, self._signs, *shape, side=side, out=out
+            np.ascontiguousarray(batch.vectors),
+            np.ascontiguousarray(batch.offsets),
+            self._planes,
+            self._inner,
+            p.repetitions,
+            p.k_sim,
+            p.width,
+            greatest=p.cells == "kmeans",
+            pooled=float(np.sqrt(p.pooled_weight * p.repetitions)),
+            side=side,
+            out=out,
+            threads=threads,
         )
-        if p.pooled_weight > 0:
-            pooled = np.zeros((len(batch), p.dim), dtype=np.float32)
-            none = np.zeros((p.dim, 0), dtype=np.float32)
-            shape = (1, 0, p.dim)
-            _native.fde_encode(
-                vectors, offsets, none, _NOT_PROJECTED, *shape, side=pooled_side, out=pooled
-            )
-            out[:, p.bucket_dim :] = pooled * np.float32(np.sqrt(p.pooled_weight * p.repetitions))
         return out
+
+
+def _check_dim(batch: TokenBatch, dim: int) -> None:
+    if batch.dim != dim:
+        raise ShapeError(
+            f"vectors have dim {batch.dim}; expected {dim}; "
+            "encode queries with the encoder of the documents"
+        )
+
+
+def _checked_cells(
+    cells: NDArray[np.float32] | None, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    found = None if cells is None else cells.shape
+    if cells is None or found != shape or not np.isfinite(cells).all():
+        raise ShapeError(
+            f"cells are {found}, or not all finite; expected finite {shape}; "
+            "train them with `FdeEncoder.fitted`"
+        )
+    return np.ascontiguousarray(cells, dtype=np.float32)
 
 
 def _normals(stream: np.random.PCG64, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -179,7 +243,19 @@ def _normals(stream: np.random.PCG64, shape: tuple[int, ...]) -> NDArray[np.floa
     return normals.reshape(shape)
 
 
-def _signs(stream: np.random.PCG64, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _signs(stream: np.random.PCG64, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """+1 and -1, divided by sqrt(width); shape (repetitions, width, dim)."""
     bits: NDArray[np.uint64] = stream.random_raw(int(np.prod(shape))) >> np.uint64(63)
     signs: NDArray[np.float32] = 1 - 2 * bits.astype(np.float32)
-    return signs.reshape(shape)
+    return signs.reshape(shape) / np.float32(np.sqrt(shape[1]))
+
+
+def _sketch(stream: np.random.PCG64, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """One +1 or -1 for each coordinate of a vector, at a random place; shape as `_signs`."""
+    repetitions, width, dim = shape
+    raw: NDArray[np.uint64] = stream.random_raw(repetitions * dim).reshape(repetitions, 1, dim)
+    signs = 1 - 2 * (raw >> np.uint64(63)).astype(np.float32)
+    matrix = np.zeros(shape, dtype=np.float32)
+    places = ((raw >> np.uint64(1)) % np.uint64(width)).astype(np.int64)
+    np.put_along_axis(matrix, places, signs, axis=1)
+    return matrix

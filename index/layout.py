@@ -31,6 +31,11 @@ class Layout:
         """Corpus lines that could not be stored, one JSON mapping a line."""
         return self.folder / "rejects.jsonl"
 
+    @property
+    def sample(self) -> Path:
+        """Queries that a user gave to measure recall with, if any."""
+        return self.folder / "sample"
+
     def segment(self, segment_id: str) -> Path:
         """Folder of one segment, finished or being built."""
         return self.folder / "segments" / segment_id

@@ -19,7 +19,7 @@ from lexmax.types import Json
 
 FILE_NAME = "segment.json"
 MAGIC = "lexmax segment"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 OLDEST_READABLE = 1
 
 # Reading these at every open costs less than a millisecond; larger files wait for `verify`.

@@ -1,62 +1,65 @@
 """Which documents have the greatest MaxSim with a query?
 
-Candidates come from an estimate (candidates.py) and are scored exactly on the stored vectors
-(tokens.py); or all documents are scored. A score does not depend on how its document was found.
+Sources find candidates by estimates (candidate_search.py), and these are scored exactly on the
+stored vectors (tokens.py); or all documents are. A score does not depend on how its document was
+found.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError, QueryError, ShapeError
+from lexmax.index.candidate_search import CandidateSearch, Wanted
 from lexmax.index.candidates import CandidateIndex
-from lexmax.index.fde import FdeParameters
+from lexmax.index.centroid_index import CentroidIndex
+from lexmax.index.enough import Enough
+from lexmax.index.multivector_engines import AUTO_MAXSIM, EXACT_MAXSIM, MultiVectorEngine
 from lexmax.index.tokens import TokenStore
-from lexmax.types import Hits, Json, TokenBatch, best_first
+from lexmax.types import Hits, Json, TokenBatch
 
 Row = tuple[NDArray[np.int64], NDArray[np.float32]]
+_REMEDY = "restore a backup, or index the corpus into another folder"
 
 
 @dataclass(frozen=True, slots=True)
 class MultiVectorIndex:
-    """Late-interaction search over a token store; without candidates every search is exhaustive.
+    """Late-interaction search over a token store; without sources every search is exhaustive.
+
+    Attributes:
+        store: the token vectors.
+        candidates: fixed-dimensional encodings, if they were built.
+        centroids: what tokens are near to, if that was built.
+        enough: candidates that were measured to be enough; None for the rules.
 
     Raises:
-        ShapeError: if the candidates are of another number of documents, or another dim.
+        ShapeError: if these are of another number of documents, or another dim.
     """
 
     store: TokenStore
     candidates: CandidateIndex | None
+    centroids: CentroidIndex | None = None
+    enough: Enough | None = None
 
     def __post_init__(self) -> None:
-        if self.candidates is None:
-            return
-        found = (self.candidates.n_docs, self.candidates.fde.dim)
-        if found != (expected := (self.store.n_docs, self.store.dim)):
-            raise ShapeError(
-                f"candidates are of {found[0]} documents of dim {found[1]}; "
-                f"expected {expected[0]} of dim {expected[1]}, as in the token store"
-            )
+        expected = (self.store.n_docs, self.store.dim)
+        for found in self._sizes():
+            if found != expected:
+                raise ShapeError(
+                    f"candidates are of {found[0]} documents of dim {found[1]}; "
+                    f"expected {expected[0]} of dim {expected[1]}, as in the token store"
+                )
 
-    @staticmethod
-    def build(
-        store: TokenStore,
-        *,
-        parameters: FdeParameters | None = None,
-        seed: int = 42,
-        progress: Callable[[int], None] | None = None,
-    ) -> "MultiVectorIndex":
-        """An index over the store, with candidates unless it is empty; see CandidateIndex.build."""
-        if store.n_docs == 0:
-            return MultiVectorIndex(store, None)
-        fde = FdeParameters(dim=store.dim, seed=seed) if parameters is None else parameters
-        return MultiVectorIndex(
-            store, CandidateIndex.build(store, parameters=fde, seed=seed, progress=progress)
-        )
+    def _sizes(self) -> list[tuple[int, int]]:
+        sizes: list[tuple[int, int]] = []
+        if self.candidates is not None:
+            sizes.append((self.candidates.n_docs, self.candidates.fde.dim))
+        if self.centroids is not None:
+            sizes.append((self.centroids.n_docs, self.centroids.centroids.dim))
+        return sizes
 
     @staticmethod
     def open(directory: Path, parameters: Mapping[str, Json]) -> "MultiVectorIndex":
@@ -66,21 +69,22 @@ class MultiVectorIndex:
             CorruptionError: if a file is missing, or is not what the parameters say.
         """
         store = TokenStore.open(directory)
-        written = parameters.get("candidates")
-        candidates = None
-        if isinstance(written, Mapping):
-            candidates = CandidateIndex.open(directory, written)
+        fde, near = parameters.get("candidates"), parameters.get("centroids")
         try:
-            index = MultiVectorIndex(store, candidates)
-        except ShapeError as error:
-            raise CorruptionError(
-                f"{directory}: {error}; restore a backup, or index the corpus into another folder"
-            ) from error
-        if (found := index.parameters()) != dict(parameters):
-            raise CorruptionError(
-                f"{directory}: found {found}; expected {dict(parameters)}; "
-                "restore a backup, or index the corpus into another folder"
+            index = MultiVectorIndex(
+                store,
+                CandidateIndex.open(directory, fde) if isinstance(fde, Mapping) else None,
+                CentroidIndex.open(directory, near, store.offsets)
+                if isinstance(near, Mapping)
+                else None,
+                Enough.from_json(parameters.get("enough")),
             )
+        except ShapeError as error:
+            raise CorruptionError(f"{directory}: {error}; {_REMEDY}") from error
+        # Format version 2 and older know of no centroids.
+        known = {"centroids": None, "enough": None, **parameters}
+        if (found := index.parameters()) != known:
+            raise CorruptionError(f"{directory}: found {found}; expected {known}; {_REMEDY}")
         return index
 
     def save(self, directory: Path) -> None:
@@ -89,6 +93,8 @@ class MultiVectorIndex:
             self.store.save(directory)
         if self.candidates is not None:
             self.candidates.save(directory)
+        if self.centroids is not None:
+            self.centroids.save(directory)
 
     def parameters(self) -> dict[str, Json]:
         """What `open` needs besides the files."""
@@ -98,6 +104,8 @@ class MultiVectorIndex:
             "n_docs": self.store.n_docs,
             "n_tokens": self.store.n_tokens,
             "candidates": None if self.candidates is None else self.candidates.parameters(),
+            "centroids": None if self.centroids is None else self.centroids.parameters(),
+            "enough": None if self.enough is None else self.enough.to_json(),
         }
 
     def score(self, query: NDArray[np.float32], ordinals: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -109,79 +117,53 @@ class MultiVectorIndex:
         queries: TokenBatch,
         k: int,
         *,
-        n_candidates: int | None = 500,
+        engine: MultiVectorEngine = AUTO_MAXSIM,
         alive: NDArray[np.bool_] | None = None,
+        given: Sequence[NDArray[np.int64]] | None = None,
+        threads: int = 1,
     ) -> Hits:
         """The best documents of every query: hits of shape (n_queries, min(k, n_docs)).
 
-        At most max(k, n_candidates) documents are scored; None scores all. Documents whose `alive`
-        (n_docs,) is False, or that have no tokens, are no hits; a query without tokens has none.
+        Documents whose `alive` (n_docs,) is False, or that have no tokens, are no hits; a query
+        without tokens has none. `given` are candidates of each query from the sparse index, best
+        first, for an engine that asks for them. The result does not depend on `threads`.
 
         Raises:
-            QueryError: if k or n_candidates is below 1.
+            QueryError: if k is below 1, or the engine needs what was not built or given.
             ShapeError: if the queries have another dim, or `alive` another shape or dtype.
         """
         if k < 1:
             raise QueryError(f"k is {k}; expected 1 or more; ask for at least one document")
-        if n_candidates is not None and n_candidates < 1:
-            raise QueryError(
-                f"n_candidates is {n_candidates}; expected 1 or more, or None to score all"
-            )
         if queries.dim != self.store.dim:
             raise ShapeError(
                 f"queries have dim {queries.dim}, documents {self.store.dim}; "
                 "encode queries with the encoder of the documents"
             )
-        living = self._living(alive)
-        rows: list[Row]
-        if n_candidates is None or self.candidates is None or len(living) <= max(k, n_candidates):
-            rows = [self._best(queries.row(i), living, k) for i in range(len(queries))]
-        else:
-            chosen = self._chosen(self.candidates, queries, max(k, n_candidates), alive)
-            rows = [self._best(queries.row(i), found, k) for i, found in enumerate(chosen)]
+        n_living = self._n_living(alive)
+        rows: list[Row] = []
+        for i in range(len(queries)):
+            from_terms = None if given is None else given[i]
+            wanted = Wanted(queries.row(i), k, alive, n_living, from_terms)
+            rows.append(self._best(engine, wanted, threads))
         return Hits.from_rows(rows, min(k, self.store.n_docs))
 
-    def _living(self, alive: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    def _n_living(self, alive: NDArray[np.bool_] | None) -> int:
         n_docs = self.store.n_docs
         if alive is None:
-            return np.arange(n_docs)
+            return n_docs
         if alive.shape != (n_docs,) or alive.dtype != np.bool_:
             raise ShapeError(
                 f"alive is {alive.dtype} {alive.shape}; expected bool ({n_docs},), one a document"
             )
-        return np.flatnonzero(alive)
+        return int(alive.sum())
 
-    def _chosen(
-        self,
-        candidates: CandidateIndex,
-        queries: TokenBatch,
-        n: int,
-        alive: NDArray[np.bool_] | None,
-    ) -> list[NDArray[np.int64]]:
-        """The n living documents with the greatest estimates for every query, ascending."""
-        vectors = candidates.project(queries)
-        return [np.sort(_nearest_living(candidates, vector, n, alive)) for vector in vectors]
-
-    def _best(self, query: NDArray[np.float32], ordinals: NDArray[np.int64], k: int) -> Row:
-        if len(query) == 0:
-            ordinals = ordinals[:0]
-        scores = self.store.maxsim(query, ordinals)
-        has_tokens = scores > -np.inf
-        return best_first(ordinals[has_tokens], scores[has_tokens], k)
-
-
-def _nearest_living(
-    candidates: CandidateIndex,
-    vector: NDArray[np.float32],
-    n: int,
-    alive: NDArray[np.bool_] | None,
-) -> NDArray[np.int64]:
-    # The scan cannot skip documents, so it is asked for more until enough of them live.
-    asked = n if alive is None else ceil(n * len(alive) / max(1, int(alive.sum())))
-    while True:
-        found, _ = candidates.nearest(vector, asked)
-        if alive is not None:
-            found = found[alive[found]]
-        if len(found) >= n or asked >= candidates.n_docs:
-            return found[:n]
-        asked *= 2
+    def _best(self, engine: MultiVectorEngine, wanted: Wanted, threads: int) -> Row:
+        if len(wanted.query) == 0 or wanted.n_living == 0:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        ordinals = None
+        if engine != EXACT_MAXSIM:
+            search = CandidateSearch(self.store, self.candidates, self.centroids, self.enough)
+            ordinals = search.candidates(engine, wanted)
+        return self.store.best(
+            wanted.query, ordinals, wanted.k, alive=wanted.alive, threads=threads
+        )

@@ -1,6 +1,6 @@
-"""What is the right answer? MaxSim and fixed-dimensional encodings, written to be read.
+"""What is the right answer? MaxSim, written to be read.
 
-Every kernel is tested against these: the quantised score to the bit, encodings to 1e-4.
+Every kernel is tested against these: the quantised score to the bit.
 """
 
 import numpy as np
@@ -73,70 +73,3 @@ def quantised_maxsim(query: NDArray[np.float32], document: NDArray[np.float32]) 
     for similarity, scale in zip(best, query_scales, strict=True):
         total += float(similarity) * float(scale)
     return np.float32(total)
-
-
-def buckets(vectors: NDArray[np.float64], hyperplanes: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Bucket of each vector, (n,): bit b is set where the product with hyperplanes[b] exceeds 0.
-
-    hyperplanes (k_sim, dim) are those of one repetition (Dhulipala et al. 2024, section 2.1).
-    """
-    bits = (vectors @ hyperplanes.T > 0).astype(np.int64)
-    patterns: NDArray[np.int64] = (bits << np.arange(len(hyperplanes))).sum(axis=1)
-    return patterns
-
-
-def query_encoding(
-    vectors: NDArray[np.float64], hyperplanes: NDArray[np.float64], signs: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Encoding of a query: each bucket holds the sum of its projected tokens.
-
-    hyperplanes (repetitions, k_sim, dim); signs (repetitions, width, dim), of +1 and -1.
-    The result has repetitions * 2 ** k_sim * width coordinates.
-    """
-    blocks = [
-        [_projected(signs[r], vectors[bucket_of == b]).sum(axis=0) for b in range(2 ** len(planes))]
-        for r, planes in enumerate(hyperplanes)
-        for bucket_of in [buckets(vectors, planes)]
-    ]
-    return np.array(blocks).reshape(-1)
-
-
-def document_encoding(
-    vectors: NDArray[np.float64],
-    hyperplanes: NDArray[np.float64],
-    signs: NDArray[np.float64],
-    *,
-    fill_empty: bool,
-) -> NDArray[np.float64]:
-    """Encoding of a document: each bucket holds the mean of its projected tokens.
-
-    With `fill_empty` an empty bucket holds the token whose bits differ from the bucket's in
-    fewest places, the first of several; else it is zero, as is a document without tokens.
-    """
-    blocks = [
-        [
-            _projected(signs[r], _members(vectors, bucket_of, b, fill_empty)).mean(axis=0)
-            for b in range(2 ** len(planes))
-        ]
-        for r, planes in enumerate(hyperplanes)
-        for bucket_of in [buckets(vectors, planes)]
-    ]
-    return np.array(blocks).reshape(-1)
-
-
-def _members(
-    vectors: NDArray[np.float64], bucket_of: NDArray[np.int64], bucket: int, fill_empty: bool
-) -> NDArray[np.float64]:
-    members = np.flatnonzero(bucket_of == bucket)
-    if len(members) == 0 and fill_empty and len(vectors):
-        members = np.array([np.argmin([int(found ^ bucket).bit_count() for found in bucket_of])])
-    return vectors[members] if len(members) else np.zeros((1, vectors.shape[1]))
-
-
-def _projected(signs: NDArray[np.float64], vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The vectors (n, dim) in (n, width); as they are where width is dim."""
-    width, dim = signs.shape
-    if width == dim:
-        return vectors
-    projected: NDArray[np.float64] = vectors @ signs.T / np.sqrt(width)
-    return projected

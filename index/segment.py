@@ -4,7 +4,7 @@ A segment is made of up to two indexes over the same documents, which are number
 ordinals) in the order of their serials in the catalog.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError, ShapeError
 from lexmax.index.append import NpyAppender
+from lexmax.index.centroid_index import CentroidIndex
 from lexmax.index.durable import drop_drafts, sync_file, sync_folder
 from lexmax.index.failures import storage_errors
 from lexmax.index.manifest import (
@@ -24,6 +25,7 @@ from lexmax.index.manifest import (
     write_manifest,
 )
 from lexmax.index.multivector import MultiVectorIndex
+from lexmax.index.multivector_build import MultiVectorPlan, Progress, build_multivector
 from lexmax.index.npy import map_npy, write_npy
 from lexmax.index.sparse import SparseIndex
 from lexmax.index.token_codec import Codec
@@ -91,16 +93,16 @@ class SegmentPlan:
     """What a segment will hold; fixed before the first document is encoded.
 
     `encoders` maps "sparse" and "multivector" to {"spec", "fingerprint"}; a signal that is not
-    there is not built. `dim` and `codec` are those of the token vectors. `parameters` go into
-    the manifest beside those of the indexes.
+    there is not built. `dim` is that of the token vectors; `samples` are queries to measure recall
+    with. `parameters` go into the manifest beside those of the indexes.
     """
 
     segment_id: str
     serials: NDArray[np.int64]
     encoders: Mapping[str, Mapping[str, str]]
     dim: int | None
-    codec: Codec = "int8"
-    seed: int = 42
+    multivector: MultiVectorPlan = field(default_factory=MultiVectorPlan)
+    samples: TokenBatch | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
 
@@ -119,13 +121,16 @@ class SegmentWriter:
         self._folder, self._staging, self._plan = folder, staging, plan
         self._sparse: dict[str, NpyAppender] | None = None
         self._tokens: TokenStoreWriter | None = None
+        self._inherited: CentroidIndex | None = None
         if "sparse" in plan.encoders:
             self._sparse = {
                 name: NpyAppender(staging / f"{name}.npy", dtype, ())
                 for name, dtype in _STAGED.items()
             }
         if "multivector" in plan.encoders:
-            self._tokens = TokenStoreWriter(folder, _dim(plan), codec=plan.codec)
+            self._tokens = TokenStoreWriter(
+                _token_folder(folder, staging, plan), _dim(plan), codec=_first_codec(plan)
+            )
         write_npy(folder / _SERIALS, plan.serials)
         sync_file(folder / _SERIALS)
         for place in (folder, staging):
@@ -140,14 +145,15 @@ class SegmentWriter:
         """Go on from a checkpoint; whatever was written after it is dropped."""
         writer = SegmentWriter.__new__(SegmentWriter)
         writer._folder, writer._staging, writer._plan = folder, staging, plan
-        writer._sparse = writer._tokens = None
+        writer._sparse = writer._tokens = writer._inherited = None
         if "sparse" in plan.encoders:
             writer._sparse = {
                 name: NpyAppender.resume(staging / f"{name}.npy", dtype, (), state["sparse"][name])
                 for name, dtype in _STAGED.items()
             }
         if "multivector" in plan.encoders:
-            writer._tokens = TokenStoreWriter.resume(folder, state["tokens"])
+            tokens = _token_folder(folder, staging, plan)
+            writer._tokens = TokenStoreWriter.resume(tokens, state["tokens"])
         return writer
 
     def append(self, sparse: SparseBatch | None, tokens: TokenBatch | None) -> None:
@@ -162,14 +168,26 @@ class SegmentWriter:
     def copy(self, source: Segment, ordinals: NDArray[np.int64]) -> None:
         """Add documents of another segment as the next of the plan, exactly as they are stored.
 
+        Residuals are decoded and coded anew, because the centroids may be others.
+
         Raises:
             ShapeError: if the segment lacks an index of the plan, or its vectors another form.
         """
         if self._sparse is not None:
             self.append(_required(source.sparse, "sparse").weights(ordinals), None)
         if self._tokens is not None:
-            store = _required(source.multivector, "multivector").store
-            self._tokens.append_stored(store.rows(ordinals))
+            index = _required(source.multivector, "multivector")
+            self._copy_tokens(self._tokens, index.store, ordinals)
+            self._inherited = _larger(self._inherited, index.centroids)
+
+    def _copy_tokens(
+        self, writer: TokenStoreWriter, store: TokenStore, ordinals: NDArray[np.int64]
+    ) -> None:
+        # Residuals belong to their centroids: what is left of a token changes with them.
+        if store.codec.startswith("residual"):
+            writer.append(store.decode(ordinals))
+        else:
+            writer.append_stored(store.rows(ordinals))
 
     def checkpoint(self) -> dict[str, Json]:
         """Force everything to the disk; the state that `resume` needs."""
@@ -180,10 +198,10 @@ class SegmentWriter:
             state["tokens"] = self._tokens.checkpoint()
         return state
 
-    def finish(self, *, progress: Callable[[int], None] | None = None) -> str:
+    def finish(self, *, progress: Progress | None = None) -> str:
         """Build the indexes and write the manifest; returns the manifest's checksum.
 
-        `progress` is told how many documents have got their candidate codes.
+        `progress` is told stages and how many documents have passed them.
         """
         parameters = dict(self._plan.parameters)
         drop_drafts(self._folder)
@@ -212,11 +230,35 @@ class SegmentWriter:
         indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
         SparseIndex.write(self._folder, SparseBatch(indptr, term_ids, weights))
 
-    def _finish_multivector(self, progress: Callable[[int], None] | None) -> dict[str, Json]:
-        store = TokenStore.open(self._folder)
-        index = MultiVectorIndex.build(store, seed=self._plan.seed, progress=progress)
+    def _finish_multivector(self, progress: Progress | None) -> dict[str, Json]:
+        index = build_multivector(
+            TokenStore.open(_token_folder(self._folder, self._staging, self._plan)),
+            self._plan.multivector,
+            inherited=self._inherited,
+            samples=self._plan.samples,
+            folder=self._folder,
+            progress=progress or _silent,
+        )
         index.save(self._folder)
         return index.parameters()
+
+
+def _silent(stage: str, done: int) -> None:
+    """Nobody is told."""
+
+
+def _first_codec(plan: SegmentPlan) -> Codec:
+    """How tokens are written as they come: residuals need centroids, which need all tokens."""
+    codec = plan.multivector.codec
+    return "int8" if codec.startswith("residual") else codec
+
+
+def _token_folder(folder: Path, staging: Path, plan: SegmentPlan) -> Path:
+    return folder if _first_codec(plan) == plan.multivector.codec else staging
+
+
+def _larger(a: CentroidIndex | None, b: CentroidIndex | None) -> CentroidIndex | None:
+    return b if a is None or (b is not None and len(b.codes) > len(a.codes)) else a
 
 
 _STAGED: dict[str, type[np.generic]] = {

@@ -15,6 +15,11 @@ from lexmax.errors import QueryError, ShapeError
 from lexmax.index.engines import EXACT, SparseEngine
 from lexmax.index.filters import Filter
 from lexmax.index.multivector import MultiVectorIndex
+from lexmax.index.multivector_engines import (
+    AUTO_MAXSIM,
+    MultiVectorEngine,
+    SparseSource,
+)
 from lexmax.index.segment import Segment
 from lexmax.types import Hits, SparseBatch, TokenBatch, best_first
 
@@ -150,12 +155,28 @@ class Snapshot:
             best = self._merged([(0, best), (part.base, hits)], len(queries), k)
         return best
 
-    def search_multivector(self, queries: TokenBatch, k: int, *, n_candidates: int | None) -> Hits:
-        """The best k documents by MaxSim, among n_candidates a segment; None looks at all."""
+    def search_multivector(
+        self,
+        queries: TokenBatch,
+        k: int,
+        *,
+        engine: MultiVectorEngine = AUTO_MAXSIM,
+        terms: SparseBatch | None = None,
+        threads: int = 1,
+    ) -> Hits:
+        """The best k documents by MaxSim, among those that the engine proposes in each segment.
+
+        `terms` are the same queries' weights, for an engine that asks the sparse index.
+        """
 
         def search(part: Part, index: MultiVectorIndex) -> Hits:
             return index.search(
-                queries, min(k, len(part.segment)), n_candidates=n_candidates, alive=part.alive
+                queries,
+                min(k, len(part.segment)),
+                engine=engine,
+                alive=part.alive,
+                given=_given(part, engine, terms, k),
+                threads=threads,
             )
 
         found = [
@@ -209,7 +230,21 @@ class Snapshot:
         return Hits.from_rows(rows, min(k, self.n_docs))
 
 
+# Candidates from the sparse index where the engine does not say how many.
+_TERM_CANDIDATES = 500
 _NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+
+def _given(
+    part: Part, engine: MultiVectorEngine, terms: SparseBatch | None, k: int
+) -> list[NDArray[np.int64]] | None:
+    """Candidates of every query from the part's sparse index, best first."""
+    wanted = [source for source in engine.sources if isinstance(source, SparseSource)]
+    if not wanted or terms is None or part.segment.sparse is None:
+        return None
+    depth = max(max(source.candidates or _TERM_CANDIDATES, k) for source in wanted)
+    hits = part.segment.sparse.search(terms, min(depth, len(part.segment)), alive=part.alive)
+    return [hits.row(i)[0] for i in range(len(hits))]
 
 
 def _check_k(k: int) -> None:

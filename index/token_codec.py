@@ -1,4 +1,7 @@
-"""How is a token vector stored? As 8-bit integers with one scale a token, or as halves."""
+"""How is a token vector stored? As 8-bit integers with one scale a token, or as halves.
+
+Or as codes of 4 or 2 bits for what a centroid leaves over: see `residual_codec`.
+"""
 
 from typing import Any, Literal, TypeAlias
 
@@ -8,8 +11,18 @@ from numpy.typing import NDArray
 from lexmax.errors import ShapeError
 from lexmax.types import ranges
 
-Codec: TypeAlias = Literal["int8", "fp16"]
-CODE_DTYPES: dict[Codec, type[np.generic]] = {"int8": np.int8, "fp16": np.float16}
+Codec: TypeAlias = Literal["int8", "fp16", "residual4", "residual2"]
+CODE_DTYPES: dict[Codec, type[np.generic]] = {
+    "int8": np.int8,
+    "fp16": np.float16,
+    "residual4": np.uint8,
+    "residual2": np.uint8,
+}
+SCALE_DTYPES: dict[Codec, type[np.generic]] = {
+    "int8": np.float32,
+    "residual4": np.float16,
+    "residual2": np.float16,
+}
 
 # Rows that are quantised at a time: a few arrays of them stay in cache.
 _BLOCK = 2048
@@ -40,10 +53,15 @@ def encode(
     """Codes (n, dim) of the codec's dtype, and scales (n,) if the codec has them.
 
     Raises:
-        ShapeError: if a number is too large for a half.
+        ShapeError: if a number is too large for a half, or the codec needs centroids.
     """
     if codec == "int8":
         return quantise(vectors)
+    if codec != "fp16":
+        raise ShapeError(
+            f"codec {codec} needs centroids; expected int8 or fp16; store the vectors so and call "
+            "TokenStore.recoded"
+        )
     with np.errstate(over="ignore"):
         halves = vectors.astype(np.float16)
     if not np.isfinite(halves).all():

@@ -10,6 +10,8 @@ from lexmax.errors import StorageError
 from lexmax.index.catalog import Catalog
 from lexmax.index.layout import Layout
 from lexmax.index.manifest import file_problems, read_manifest
+from lexmax.index.multivector_engines import AUTO_MAXSIM
+from lexmax.index.recall import measure, read_queries
 from lexmax.index.segment import Segment
 from lexmax.index.segment_rows import SegmentRow
 from lexmax.index.vocabulary import term_problems
@@ -17,13 +19,17 @@ from lexmax.index.vocabulary import term_problems
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What was looked at, and each thing that is wrong, a sentence each."""
+    """What was looked at, and each thing that is wrong, a sentence each.
+
+    `recalls` say what searches find of the exact best, where an index was built for a recall.
+    """
 
     n_docs: int
     n_pending: int
     n_files: int
     n_bytes: int
     problems: tuple[str, ...]
+    recalls: tuple[str, ...] = ()
 
 
 def verify(folder: Path) -> VerifyReport:
@@ -53,12 +59,14 @@ def _verify(catalog: Catalog, layout: Layout) -> VerifyReport:
     problems = catalog.problems() + term_problems(layout.catalog)
     n_files, n_bytes = 1, layout.catalog.stat().st_size
     covered: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    recalls: list[str] = []
     for row in catalog.segments():
         try:
             found, files, size, serials = _verify_segment(layout, row)
             problems += found
             n_files, n_bytes = n_files + files, n_bytes + size
             covered.append(serials)
+            recalls += [] if found else _recalls(layout, row)
         except StorageError as error:
             problems.append(str(error))
     last = catalog.last_published()
@@ -67,7 +75,21 @@ def _verify(catalog: Catalog, layout: Layout) -> VerifyReport:
         held = np.concatenate(covered)
         problems = _misplaced(layout.folder, living[living <= last], held, catalog.all_serials())
     n_pending = int((living > last).sum())
-    return VerifyReport(len(living), n_pending, n_files, n_bytes, tuple(problems))
+    return VerifyReport(len(living), n_pending, n_files, n_bytes, tuple(problems), tuple(recalls))
+
+
+def _recalls(layout: Layout, row: SegmentRow) -> list[str]:
+    """What the index finds of the exact best now, beside what it was built for."""
+    folder = layout.segment(row.segment_id)
+    index = Segment.open(folder).multivector
+    if index is None or (wanted := index.enough) is None:
+        return []
+    found = measure(index, read_queries(folder), AUTO_MAXSIM)
+    return [
+        f"{row.segment_id}: finds {one.share:.3f} of the exact best {one.k} on {one.n_queries} "
+        f"sample queries; built for {wanted.recall:g}"
+        for one in found
+    ]
 
 
 def _misplaced(

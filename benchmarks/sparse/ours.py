@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from bandwidth import METHOD, streaming_bytes_per_s
-from measuring import Figures, Task, Timing, built, note, read_task, report, say, timed
+from measuring import Figures, Timing, built, note, report, say, timed
+from task import Task, read_task
 from vectors import Vectors, map_vectors
 
 from lexmax.errors import LexmaxError

@@ -1,9 +1,10 @@
 """What do the rows of a run say about each other?"""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from curves import interpolated
 
 OURS = "lexmax"
 RECALL_WANTED = 0.985
@@ -129,32 +130,8 @@ def fastest(rows: Iterable[Row]) -> Row:
 
 
 def latency_at(rows: Sequence[Row], recall: float) -> float | None:
-    """Median CPU milliseconds at a recall, on the curve through the knob's settings.
-
-    Only settings that no other one beats in both are on the curve; between them the logarithm of
-    latency is linear in recall. None where the curve does not reach the recall; where every
-    setting is above, the fastest is the answer.
-    """
-    curve = _frontier(rows)
-    above = [row for row in curve if row.recall >= recall]
-    below = [row for row in curve if row.recall < recall]
-    if not above:
-        return None
-    if not below:
-        return above[0].cpu_p50_ms
-    low, high = below[-1], above[0]
-    share = (recall - low.recall) / (high.recall - low.recall)
-    logs = [math.log(row.cpu_p50_ms) for row in (low, high)]
-    return math.exp(logs[0] + share * (logs[1] - logs[0]))
-
-
-def _frontier(rows: Sequence[Row]) -> list[Row]:
-    """Ascending in recall and in latency."""
-    kept: list[Row] = []
-    for row in sorted(rows, key=lambda row: (-row.recall, row.cpu_p50_ms)):
-        if not kept or row.cpu_p50_ms < kept[-1].cpu_p50_ms:
-            kept.append(row)
-    return kept[::-1]
+    """Median CPU milliseconds at a recall, on the curve through the knob's settings."""
+    return interpolated([(row.recall, row.cpu_p50_ms) for row in rows], recall)
 
 
 def as_row(figures: dict[str, Any], *, profile: str, docs: int, recall: float) -> Row:

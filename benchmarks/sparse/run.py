@@ -15,11 +15,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import tables
-from systems import HERE, MODULES, Asked, Collection, Outcome, interpreter, run_ours, run_peer
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-sys.path.insert(0, str(HERE.parent))
+import tables
 from machine import describe
+from processes import busy, interpreter
+from systems import HERE, MODULES, Asked, Collection, Outcome, run_ours, run_peer
 
 # The knobs of the approximate engines, cheapest first.
 ENGINES = (
@@ -32,8 +33,6 @@ GROWTH_DOCS = (100_000, 1_000_000, 8_800_000)
 GROWTH_ENGINES = (*ENGINES, "budget?postings=2000000", "budget?postings=4000000")
 GROWTH_RECALLS = (0.9, 0.95, 0.985)
 _PROFILES = ("hard", "concentrated")
-# The load average lags: the system before may still be in it.
-_LOAD_OF_ONE_THREAD = 1.2
 _WORK = HERE.parent / "out" / "sparse"
 
 
@@ -109,15 +108,7 @@ def _report(outcome: Outcome, *, growth: bool) -> list[str]:
     if growth:
         out += tables.growth(rows, GROWTH_RECALLS)
     out += tables.throughput(outcome.throughput) + tables.limits(outcome.readings, rows)
-    return [*out, *_busy(outcome), *(f"note: {text}" for text in outcome.notes)]
-
-
-def _busy(outcome: Outcome) -> list[str]:
-    """A warning if other work may have run: our own load, one thread, is at most 1."""
-    busiest = max(outcome.loads.values(), default=0.0)
-    if busiest <= _LOAD_OF_ONE_THREAD:
-        return []
-    return [f"WARNING: load average up to {busiest}: other work ran; do not publish these times"]
+    return [*out, *busy(outcome.loads), *(f"note: {text}" for text in outcome.notes)]
 
 
 def _write(asked: argparse.Namespace, outcome: Outcome) -> None:

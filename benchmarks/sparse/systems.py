@@ -1,6 +1,5 @@
-"""How is a system run in its own environment, and what did it print?"""
+"""Which systems are there, and what came of each on a collection?"""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,14 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from processes import interpreter, run_system
 from results import Row, as_row
 from vectors import recall, true_ordinals
 
 HERE = Path(__file__).parent
-ENVIRONMENTS = HERE.parent / ".environments"
-_ONE_THREAD = {
-    f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA", "RAYON")
-}
 # Peers by the name that --peers takes; lexmax runs in the environment of this program.
 MODULES = {
     "csc": ("peers.csc", "peers"),
@@ -26,12 +22,6 @@ MODULES = {
     "qdrant": ("peers.qdrant", "peers"),
     "lucene": ("peers.lucene", "lucene"),
 }
-_LAST_LINES = 3
-
-
-def interpreter(environment: str) -> str:
-    """The Python of a bench environment."""
-    return str(ENVIRONMENTS / environment / "bin" / "python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +116,8 @@ def _run(
     place = f"{collection.profile} {collection.docs:,}"
     print(f"{place}: {name}, load {load:.1f} ...", file=sys.stderr, flush=True)
     outcome.loads[f"{place}: {name}"] = round(load, 2)
-    process = subprocess.run(
-        [*command, *map(str, [*places, *wanted])],
-        cwd=HERE,
-        env=os.environ | _ONE_THREAD,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    for line in process.stdout.splitlines():
-        if line.startswith("{"):
-            outcome.add(collection, asked, json.loads(line))
-    if process.returncode:
-        last = " / ".join(process.stderr.strip().splitlines()[-_LAST_LINES:])
-        outcome.notes.append(f"{place}: {name} failed: {last}")
+    said = run_system([*command, *map(str, [*places, *wanted])], folder=HERE)
+    for line in said.lines:
+        outcome.add(collection, asked, line)
+    if said.failure:
+        outcome.notes.append(f"{place}: {name} failed: {said.failure}")

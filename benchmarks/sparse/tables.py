@@ -1,9 +1,10 @@
 """How do the rows of a run look as text?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from columns import lines
 from results import OURS, TARGETS, Ratio, Row, exact_ratios, latency_at, ratio_of
 
 _COLUMNS = (
@@ -18,19 +19,6 @@ _COLUMNS = (
     "build MB",
     "index MB",
 )
-
-
-def lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Columns of equal width; numbers are right-aligned."""
-    table = [header, *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
-    return [
-        "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
 
 
 def latencies(rows: Sequence[Row]) -> list[str]:

@@ -4,7 +4,6 @@ A folder `<profile>-<n_docs>` holds `documents`, `test` and `train`, each as thr
 indptr int64, term_ids uint32 (ascending in a row), weights float32.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,9 +71,3 @@ def recall(found: NDArray[np.int64], truth: NDArray[np.int64], k: int) -> float:
     return float(
         np.mean([len(np.intersect1d(f[:k], t[:k])) / k for f, t in zip(found, truth, strict=False)])
     )
-
-
-def read_figures(path: Path) -> dict[str, float | int | str]:
-    """A flat JSON object."""
-    figures: dict[str, float | int | str] = json.loads(path.read_text())
-    return figures

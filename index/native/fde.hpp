@@ -1,150 +1,195 @@
-// Fixed-dimensional encodings (MUVERA, Dhulipala et al. 2024, section 2): one vector for a set of
-// token vectors, whose inner product with another's estimates their MaxSim.
-// Numpy twin: lexmax.index.oracle_multivector.
+// Fixed-dimensional encodings (MUVERA, Dhulipala et al. 2024, section 2): one vector for a set of token vectors, whose
+// inner product with another's estimates their MaxSim.
+// Numpy twin: lexmax.index.oracle_fde.
 #pragma once
 #include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
-#include "bucket_means.hpp"
+#include "bucket_sums.hpp"
 #include "cpu_path.hpp"
 #include "project.hpp"
+#include "sign_bits.hpp"
 
 namespace lexmax {
 
-/// What a bucket holds: queries add their tokens; documents take the mean, and may fill an empty
-/// bucket with the token whose bits differ from the bucket's in fewest places.
+/// What a bucket holds: queries add their tokens; documents take the mean, and may fill an empty bucket with the
+/// token nearest to it.
 enum class FdeSide { query, document, filled_document };
 
-/// hyperplanes (dim, lanes_for(repetitions * bits)), zero past the last; signs (repetitions, dim,
-/// lanes_for(width)), entries of +-1 / sqrt(width), or null: the vector itself, width == dim.
+/// What chooses a token's bucket: the signs of its products with `bits` hyperplanes, or the greatest of its products
+/// with 2 ** bits cells.
+enum class FdeCells { signs, greatest };
+
+/// planes (dim, lanes_for(repetitions * planes_each())), zero past the last; inner (repetitions, dim,
+/// lanes_for(width)), or null: the vector itself, width == dim. `pooled` scales one more block, of all tokens and dim
+/// coordinates, after the others; 0 leaves it out.
 struct FdeShape {
   std::size_t dim;
   std::size_t repetitions;
   std::size_t bits;
   std::size_t width;
-  const float* hyperplanes;
-  const float* signs;
+  FdeCells cells;
+  const float* planes;
+  const float* inner;
+  float pooled;
 
   std::size_t buckets() const { return std::size_t{1} << bits; }
+  std::size_t planes_each() const { return cells == FdeCells::signs ? bits : buckets(); }
+  std::size_t columns() const { return lanes_for(repetitions * planes_each()); }
   std::size_t block() const { return buckets() * width; }
-  std::size_t encoding_dim() const { return repetitions * block(); }
+  std::size_t pooled_begin() const { return repetitions * block(); }
+  std::size_t encoding_dim() const { return pooled_begin() + (pooled > 0.0F ? dim : 0); }
 };
 
 class FdeEncoder {
  public:
-  FdeEncoder(const FdeShape& shape, FdeSide side, CpuPath path)
-      : shape_(shape), side_(side), path_(path) {}
+  FdeEncoder(const FdeShape& shape, FdeSide side, CpuPath path) : shape_(shape), side_(side), path_(path) {}
 
   /// Encodes one text; `out`, encoding_dim() values, arrives zeroed.
   void encode(const float* tokens, std::size_t n, float* out) {
     if (n == 0) return;
-    find_bits(tokens, n);
+    products_.resize(n * shape_.columns());
+    project({tokens, n, shape_.dim, shape_.planes, shape_.columns(), products_.data()}, path_);
+    bits_.resize(products_.size() / kLanes + 1);
+    if (shape_.cells == FdeCells::signs) find_sign_bits(products_.data(), products_.size(), bits_.data(), path_);
     for (std::size_t r = 0; r < shape_.repetitions; ++r) {
       find_buckets(n, r);
-      assign_slots(n);
-      fill_slots(tokens, n);
-      if (side_ == FdeSide::filled_document) fill_empty(tokens, n);
+      open_slots(n);
+      sum_slots(tokens, n);
+      if (side_ == FdeSide::filled_document) fill_empty(tokens, n, r);
       write_blocks(r, out + r * shape_.block());
     }
+    if (shape_.pooled > 0.0F) write_pooled(tokens, n, out + shape_.pooled_begin());
   }
 
  private:
-  static constexpr std::uint32_t kEmpty = ~std::uint32_t{0};
+  const float* products_of(std::size_t token, std::size_t repetition) const {
+    return products_.data() + token * shape_.columns() + repetition * shape_.planes_each();
+  }
 
-  void find_bits(const float* tokens, std::size_t n) {
-    const std::size_t columns = lanes_for(shape_.repetitions * shape_.bits);
-    similarities_.resize(n * columns);
-    project({tokens, n, shape_.dim, shape_.hyperplanes, columns, similarities_.data()}, path_);
+  void find_buckets(std::size_t n, std::size_t repetition) {
+    bucket_of_.resize(n);
+    if (shape_.cells == FdeCells::greatest) {
+      for (std::size_t t = 0; t < n; ++t) bucket_of_[t] = greatest(products_of(t, repetition));
+      return;
+    }
+    for (std::size_t t = 0; t < n; ++t) bucket_of_[t] = pattern(t * shape_.columns() + repetition * shape_.bits);
   }
 
   // The raw pattern of the signs numbers the bucket, so Hamming distance is popcount of xor.
-  void find_buckets(std::size_t n, std::size_t repetition) {
-    const std::size_t columns = lanes_for(shape_.repetitions * shape_.bits);
-    bucket_of_.resize(n);
-    for (std::size_t t = 0; t < n; ++t) {
-      const float* row = similarities_.data() + t * columns + repetition * shape_.bits;
-      std::uint32_t pattern = 0;
-      for (std::size_t b = 0; b < shape_.bits; ++b)
-        pattern |= static_cast<std::uint32_t>(row[b] > 0.0F) << b;
-      bucket_of_[t] = pattern;
-    }
+  std::uint32_t pattern(std::size_t begin) const {
+    const std::size_t word = begin / kLanes;
+    const std::uint32_t both = bits_[word] | static_cast<std::uint32_t>(bits_[word + 1]) << kLanes;
+    return both >> (begin % kLanes) & static_cast<std::uint32_t>(shape_.buckets() - 1);
   }
 
-  void assign_slots(std::size_t n) {
-    slot_of_bucket_.assign(shape_.buckets(), kEmpty);
-    slot_of_token_.resize(n);
-    counts_.clear();
-    for (std::size_t t = 0; t < n; ++t) {
-      std::uint32_t& slot = slot_of_bucket_[bucket_of_[t]];
-      if (slot == kEmpty) slot = open_slot();
-      ++counts_[slot];
-      slot_of_token_[t] = slot;
-    }
+  std::uint32_t greatest(const float* row) const {
+    return static_cast<std::uint32_t>(std::max_element(row, row + shape_.buckets()) - row);
   }
 
-  std::uint32_t open_slot() {
-    counts_.push_back(0);
-    return static_cast<std::uint32_t>(counts_.size() - 1);
+  // Slots are the buckets in use, in order. Without branches: whether a bucket is in use is anyone's guess.
+  void open_slots(std::size_t n) {
+    const std::size_t buckets = shape_.buckets();
+    slot_of_bucket_.assign(buckets, 0);
+    for (std::size_t t = 0; t < n; ++t) ++slot_of_bucket_[bucket_of_[t]];
+    bucket_of_slot_.resize(buckets + 1);
+    counts_.resize(buckets + 1);
+    n_slots_ = 0;
+    for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
+      const std::uint32_t count = slot_of_bucket_[bucket];
+      bucket_of_slot_[n_slots_] = static_cast<std::uint32_t>(bucket);
+      counts_[n_slots_] = count;
+      slot_of_bucket_[bucket] = static_cast<std::uint32_t>(n_slots_);
+      n_slots_ += count > 0;
+    }
   }
 
   // Buckets are summed before they are projected: there are fewer of them than tokens.
-  void fill_slots(const float* tokens, std::size_t n) {
-    const std::uint32_t* counts = side_ == FdeSide::query ? nullptr : counts_.data();
-    sums_.resize(counts_.size() * shape_.dim);
-    fill_buckets({tokens, n, shape_.dim, slot_of_token_.data(), counts, counts_.size(), sums_.data()},
-                 path_);
+  void sum_slots(const float* tokens, std::size_t n) {
+    slot_of_token_.resize(n);
+    for (std::size_t t = 0; t < n; ++t) slot_of_token_[t] = slot_of_bucket_[bucket_of_[t]];
+    sums_.resize(std::max(sums_.size(), n_slots_ * shape_.dim));
+    sum_buckets({tokens, n, shape_.dim, slot_of_token_.data(), n_slots_, sums_.data()}, path_);
   }
 
-  void fill_empty(const float* tokens, std::size_t n) {
-    for (std::size_t bucket = 0; bucket < shape_.buckets(); ++bucket) {
-      if (slot_of_bucket_[bucket] != kEmpty) continue;
-      slot_of_bucket_[bucket] = open_slot();
-      const float* token = tokens + nearest_token(static_cast<std::uint32_t>(bucket), n) * shape_.dim;
-      sums_.insert(sums_.end(), token, token + shape_.dim);
+  // Filled buckets get slots after the others.
+  void fill_empty(const float* tokens, std::size_t n, std::size_t repetition) {
+    const std::size_t n_used = n_slots_;
+    sums_.resize(std::max(sums_.size(), shape_.buckets() * shape_.dim));
+    for (std::size_t bucket = 0, used = 0; bucket < shape_.buckets(); ++bucket) {
+      if (used < n_used && bucket_of_slot_[used] == bucket) {
+        ++used;
+        continue;
+      }
+      const std::size_t nearest = shape_.cells == FdeCells::signs
+                                      ? fewest_bits(static_cast<std::uint32_t>(bucket), n)
+                                      : greatest_token(bucket, n, repetition);
+      std::copy_n(tokens + nearest * shape_.dim, shape_.dim, sums_.data() + n_slots_ * shape_.dim);
+      counts_[n_slots_] = 1;
+      bucket_of_slot_[n_slots_++] = static_cast<std::uint32_t>(bucket);
     }
   }
 
   // The first of those whose bits differ from the bucket's in fewest places.
-  std::size_t nearest_token(std::uint32_t bucket, std::size_t n) const {
-    const auto nearer = [bucket](std::uint32_t a, std::uint32_t b) {
-      return std::popcount(a ^ bucket) < std::popcount(b ^ bucket);
-    };
-    const auto end = bucket_of_.begin() + static_cast<std::ptrdiff_t>(n);
-    return static_cast<std::size_t>(std::min_element(bucket_of_.begin(), end, nearer) -
-                                    bucket_of_.begin());
+  std::size_t fewest_bits(std::uint32_t bucket, std::size_t n) const {
+    std::size_t best = 0;
+    for (std::size_t t = 1; t < n; ++t)
+      if (std::popcount(bucket_of_[t] ^ bucket) < std::popcount(bucket_of_[best] ^ bucket)) best = t;
+    return best;
+  }
+
+  // The first of those whose product with the bucket's cell is greatest.
+  std::size_t greatest_token(std::size_t bucket, std::size_t n, std::size_t repetition) const {
+    std::size_t best = 0;
+    for (std::size_t t = 1; t < n; ++t)
+      if (products_of(t, repetition)[bucket] > products_of(best, repetition)[bucket]) best = t;
+    return best;
   }
 
   void write_blocks(std::size_t repetition, float* out) {
     const float* values = sums_.data();
     std::size_t stride = shape_.dim;
-    if (shape_.signs) {
+    if (shape_.inner) {
       stride = lanes_for(shape_.width);
-      projected_.resize(counts_.size() * stride);
-      project({sums_.data(), counts_.size(), shape_.dim,
-               shape_.signs + repetition * shape_.dim * stride, stride, projected_.data()},
-              path_);
+      projected_.resize(shape_.buckets() * stride);
+      const float* inner = shape_.inner + repetition * shape_.dim * stride;
+      project({sums_.data(), n_slots_, shape_.dim, inner, stride, projected_.data()}, path_);
       values = projected_.data();
     }
-    for (std::size_t bucket = 0; bucket < shape_.buckets(); ++bucket)
-      if (slot_of_bucket_[bucket] != kEmpty)
-        std::memcpy(out + bucket * shape_.width, values + slot_of_bucket_[bucket] * stride,
-                    shape_.width * sizeof(float));
+    for (std::size_t slot = 0; slot < n_slots_; ++slot)
+      write(values + slot * stride, shape_.width, share(counts_[slot]),
+            out + bucket_of_slot_[slot] * shape_.width);
+  }
+
+  // Queries add, documents take means; the factor comes last, when there are fewest numbers.
+  float share(std::size_t count) const { return side_ == FdeSide::query ? 1.0F : 1.0F / static_cast<float>(count); }
+
+  static void write(const float* values, std::size_t n, float factor, float* out) {
+    for (std::size_t i = 0; i < n; ++i) out[i] = values[i] * factor;
+  }
+
+  void write_pooled(const float* tokens, std::size_t n, float* out) {
+    slot_of_token_.assign(n, 0);
+    sum_buckets({tokens, n, shape_.dim, slot_of_token_.data(), 1, sums_.data()}, path_);
+    write(sums_.data(), shape_.dim, share(n) * shape_.pooled, out);
   }
 
   FdeShape shape_;
   FdeSide side_;
   CpuPath path_;
-  std::vector<float> similarities_;            // [token][repetition, bit]
-  std::vector<std::uint32_t> bucket_of_;       // of each token
-  std::vector<std::uint32_t> slot_of_bucket_;  // in the order of first use
+  std::vector<float> products_;           // [token][repetition, plane]
+  std::vector<std::uint16_t> bits_;       // of products_: whether each exceeds 0
+  std::vector<std::uint32_t> bucket_of_;  // of each token
+  std::vector<std::uint32_t> slot_of_bucket_;  // the bucket's count before that
   std::vector<std::uint32_t> slot_of_token_;
-  std::vector<std::uint32_t> counts_;          // tokens in each slot
-  std::vector<float> sums_;                    // [slot][coordinate]
-  std::vector<float> projected_;               // [slot][lane]
+  std::size_t n_slots_ = 0;
+  std::vector<std::uint32_t> bucket_of_slot_;
+  std::vector<std::uint32_t> counts_;  // tokens in each slot
+  std::vector<float> sums_;       // [slot][coordinate]
+  std::vector<float> projected_;  // [slot][lane]
 };
 
 }  // namespace lexmax

@@ -2,15 +2,17 @@
 // document token, and the document's score is the sum. Numpy twin: lexmax.index.oracle_multivector.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "cpu_path.hpp"
+#include "maxsim_raise.hpp"
 
 namespace lexmax {
 
@@ -26,34 +28,21 @@ struct TokenView {
   std::size_t dim;
 };
 
-/// A few tokens of one document. `ahead` is where the next ones to come will lie: bring them from
-/// memory while these are multiplied.
-template <class Code>
-struct TokenTile {
-  const Code* codes;
-  const float* scales;
-  int n;
-  const Code* ahead;
-};
-
-/// Knows one query. `raise_best` lifts best[q] to the greatest similarity of query token q with the
-/// tile's tokens, of which there are 1 to kTile; `best` has room for `n_lanes()` values, of which
-/// those past the query's tokens mean nothing.
-template <class Scorer>
-concept TileScorer = requires(Scorer scorer, TokenTile<typename Scorer::Code> tile, float* best) {
-  { Scorer::kTile } -> std::convertible_to<int>;
-  { scorer.n_lanes() } -> std::same_as<std::size_t>;
-  { scorer.raise_best(tile, best) } -> std::same_as<void>;
-};
-
 struct DocumentRange {
   std::int64_t begin;
   std::int64_t end;
+  bool empty() const { return begin == end; }
 };
 
-/// Rows of a document; throws rather than read outside the store.
-template <class Code>
-DocumentRange document_range(const TokenView<Code>& store, std::int64_t ordinal) {
+/// Where the tokens of each document lie: document i has tokens offsets[i] to offsets[i + 1].
+struct Documents {
+  const std::int64_t* offsets;
+  std::size_t n_docs;
+  std::size_t n_tokens;
+};
+
+/// Tokens of a document; throws rather than name some outside the store.
+inline DocumentRange document_range(const Documents& store, std::int64_t ordinal) {
   if (ordinal < 0 || ordinal >= static_cast<std::int64_t>(store.n_docs))
     throw std::out_of_range("ordinal " + std::to_string(ordinal) + " of a store of " +
                             std::to_string(store.n_docs) + " documents");
@@ -65,30 +54,81 @@ DocumentRange document_range(const TokenView<Code>& store, std::int64_t ordinal)
   return range;
 }
 
-/// Scores of the documents `ordinals`, -inf for one without tokens. `weights[q]` multiplies the
-/// best similarity of query token q; the sum is kept in double, in the query's order.
-template <TileScorer Scorer>
-void maxsim(Scorer& scorer, const std::vector<float>& weights,
-            const TokenView<typename Scorer::Code>& store, const std::int64_t* ordinals,
-            std::size_t n, float* out) {
-  constexpr float kNone = -std::numeric_limits<float>::infinity();
-  std::vector<float> best(scorer.n_lanes());
-  for (std::size_t i = 0; i < n; ++i) {
-    const DocumentRange document = document_range(store, ordinals[i]);
-    const DocumentRange next = i + 1 < n ? document_range(store, ordinals[i + 1]) : document;
-    std::fill(best.begin(), best.end(), kNone);
-    for (std::int64_t token = document.begin; token < document.end; token += Scorer::kTile) {
-      const std::int64_t ahead = std::min(next.begin + (token - document.begin), next.end);
-      const auto count = std::min<std::int64_t>(Scorer::kTile, document.end - token);
-      scorer.raise_best({store.codes + token * store.dim, store.scales ? store.scales + token : nullptr,
-                         static_cast<int>(count), store.codes + ahead * store.dim},
-                        best.data());
-    }
-    double sum = 0.0;
-    for (std::size_t q = 0; q < weights.size(); ++q)
-      sum += static_cast<double>(best[q]) * static_cast<double>(weights[q]);
-    out[i] = document.begin == document.end ? kNone : static_cast<float>(sum);
-  }
+template <class Code>
+DocumentRange document_range(const TokenView<Code>& store, std::int64_t ordinal) {
+  return document_range(Documents{store.offsets, store.n_docs, store.n_tokens}, ordinal);
 }
+
+/// Consecutive tokens of one document, `begin` to `end`; the document begins at `first`. What comes next lies at
+/// `ahead`.
+struct TokenRun {
+  std::int64_t first;
+  std::int64_t begin;
+  std::int64_t end;
+  DocumentRange ahead;
+};
+
+/// Knows one query and one store. `raise_best` lifts best[q] to the greatest similarity of query token q of a block
+/// with a run of 1 to kRun tokens; `best` has room for kQueryBlock values, of which those past the query's tokens
+/// mean nothing. `weights()[q]` multiplies the best similarity of query token q. `rest(block, document)` is at least
+/// what the query tokens from that block on can add to the score of the document; `guess(block)` takes no time and may
+/// be wrong.
+template <class Scorer>
+concept TokenScorer = requires(Scorer scorer, const TokenRun& run, std::size_t block, float* best, DocumentRange range) {
+  { Scorer::kRun } -> std::convertible_to<std::size_t>;
+  typename Scorer::Registers;
+  { scorer.weights() } -> std::same_as<const std::vector<float>&>;
+  { scorer.raise_best(run, block, best) } -> std::same_as<void>;
+  { scorer.rest(block, range) } -> std::same_as<double>;
+  { scorer.guess(block) } -> std::same_as<double>;
+};
+
+constexpr float kNoScore = -std::numeric_limits<float>::infinity();
+
+/// Scores documents one by one.
+template <TokenScorer Scorer>
+class DocumentScorer {
+ public:
+  explicit DocumentScorer(Scorer& scorer) : scorer_(scorer) {}
+
+  /// The score of a document, kNoScore without tokens; the sum is kept in double, in the query's order. None where the
+  /// score is certain to lie below `threshold`. `next` is the document that will be asked for next.
+  std::optional<float> score(const DocumentRange& document, const DocumentRange& next, float threshold = kNoScore) {
+    const std::vector<float>& weights = scorer_.weights();
+    double sum = 0.0;
+    for (std::size_t block = 0; block * kQueryBlock < weights.size(); ++block) {
+      if (block > 0 && hopeless(document, block, sum, threshold)) return std::nullopt;
+      raise(document, block > 0 ? document : next, block);
+      const std::size_t first = block * kQueryBlock;
+      for (std::size_t q = first; q < std::min(first + kQueryBlock, weights.size()); ++q)
+        sum += static_cast<double>(best_[q - first]) * static_cast<double>(weights[q]);
+    }
+    return document.empty() ? kNoScore : static_cast<float>(sum);
+  }
+
+ private:
+  // A bound takes time, so it is asked for only where a guess says that it will do.
+  bool hopeless(const DocumentRange& document, std::size_t block, double sum, float threshold) {
+    if (threshold == kNoScore || !(sum + scorer_.guess(block) < threshold)) return false;
+    const double bound = sum + scorer_.rest(block, document);
+    // Sums of the same numbers in another order differ by less.
+    return static_cast<float>(bound + std::abs(bound) * 1e-9) < threshold;
+  }
+
+  void raise(const DocumentRange& document, const DocumentRange& next, std::size_t block) {
+    constexpr auto kRun = static_cast<std::int64_t>(Scorer::kRun);
+    std::fill_n(best_, kQueryBlock, kNoScore);
+    for (std::int64_t token = document.begin; token < document.end; token += kRun) {
+      const std::int64_t end = std::min(token + kRun, document.end);
+      // The next document is brought at the pace of this one, and the rest of it with the last run.
+      const std::int64_t from = std::min(next.begin + (token - document.begin), next.end);
+      const std::int64_t to = end == document.end ? next.end : std::min(from + kRun, next.end);
+      scorer_.raise_best({document.begin, token, end, {from, to}}, block, best_);
+    }
+  }
+
+  Scorer& scorer_;
+  alignas(64) float best_[kQueryBlock];
+};
 
 }  // namespace lexmax

@@ -1,117 +1,113 @@
-// Rows times a matrix, in float32, with the same bits for a row whatever its neighbours, the number
-// of threads and the instructions: every sum runs over the depth in order, one product at a time
-// (built without contraction). A library's matrix product promises none of that.
+// Rows times a matrix, in float32, with the same bits for a row whatever its neighbours and the number of threads:
+// every sum runs over the depth in order. A library's matrix product promises neither.
+//
+// Processors that multiply and add in one instruction round once, others (x86 before AVX2) twice: they alone give
+// other last bits.
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <cstddef>
-#include <cstring>
+#include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "cpu_path.hpp"
 
-namespace lexmax {
+#if LEXMAX_X86
+#include <immintrin.h>
+#define LEXMAX_TARGET_FMA __attribute__((target("avx2,fma,f16c")))
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
-using Lanes4 [[gnu::vector_size(16)]] = float;
-using Lanes8 [[gnu::vector_size(32)]] = float;
-using Lanes16 [[gnu::vector_size(64)]] = float;
+namespace lexmax {
 
 /// Columns come in multiples of the widest register.
 constexpr std::size_t kLanes = 16;
 constexpr std::size_t lanes_for(std::size_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
-/// rows (n, depth) and out (n, columns); weights (depth, columns), columns a multiple of kLanes.
-struct Projection {
+/// rows (n, depth) and out (n, columns); weights (depth, columns), float or the bits of halves,
+/// columns a multiple of kLanes.
+template <class Weight>
+struct ProjectionOf {
   const float* rows;
   std::size_t n;
   std::size_t depth;
-  const float* weights;
+  const Weight* weights;
   std::size_t columns;
   float* out;
 };
+using Projection = ProjectionOf<float>;
+using HalfProjection = ProjectionOf<std::uint16_t>;
 
 namespace project_detail {
 
-// Weights of one block of the depth stay in the second-level cache while all rows pass.
+// One panel of weights, a block of the depth, stays in the second-level cache while all rows pass.
 constexpr std::size_t kDepthBlock = 512;
+// Fewer rows pass one by one, which skips their zeros: encodings of queries are mostly zeros.
+constexpr std::size_t kFewRows = 4;
+// Coordinates whose weights are fetched ahead, and those that pass before the next columns: a row of weights is long.
+constexpr std::size_t kAhead = 16;
+constexpr std::size_t kPlaces = 64;
 
-template <class Lanes, int kRows, int kVectors>
-LEXMAX_INLINE void tile(const Projection& p, std::size_t row, std::size_t column, std::size_t begin,
-                        std::size_t end) {
-  constexpr std::size_t kWidth = sizeof(Lanes) / sizeof(float);
-  Lanes sum[kRows][kVectors];
-  float* out = p.out + row * p.columns + column;
-  for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kVectors; ++v)
-      std::memcpy(&sum[r][v], out + r * p.columns + v * kWidth, sizeof(Lanes));
-  const float* x = p.rows + row * p.depth;
-  for (std::size_t k = begin; k < end; ++k) {
-    // Encodings of queries are mostly zeros; adding 0 * w changes no bit of a finite sum.
-    if (kRows == 1 && x[k] == 0.0F) continue;
-    Lanes weight[kVectors];
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v)
-      std::memcpy(&weight[v], p.weights + k * p.columns + column + v * kWidth, sizeof(Lanes));
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) sum[r][v] += x[r * p.depth + k] * weight[v];
-  }
-  for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kVectors; ++v)
-      std::memcpy(out + r * p.columns + v * kWidth, &sum[r][v], sizeof(Lanes));
+inline float to_float(std::uint16_t half) {
+  // Shifting the exponent into place leaves it 112 too small; the product mends it, subnormals too.
+  const auto magnitude = std::bit_cast<float>(static_cast<std::uint32_t>(half & 0x7FFF) << 13) * 0x1p112F;
+  const std::uint32_t infinite = (half & 0x7C00) == 0x7C00 ? 0x7F800000U : 0U;
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000) << 16;
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) | infinite | sign);
 }
 
-template <class Lanes, int kRows, int kVectors>
-LEXMAX_INLINE void column_group(const Projection& p, std::size_t column, std::size_t begin,
-                                std::size_t end) {
-  std::size_t row = 0;
-  for (; row + kRows <= p.n; row += kRows) tile<Lanes, kRows, kVectors>(p, row, column, begin, end);
-  const std::size_t left = p.n - row;
-  if (kRows > 4 && left == 5) return tile<Lanes, 5, kVectors>(p, row, column, begin, end);
-  if (kRows > 3 && left == 4) return tile<Lanes, 4, kVectors>(p, row, column, begin, end);
-  if (kRows > 2 && left == 3) return tile<Lanes, 3, kVectors>(p, row, column, begin, end);
-  if (kRows > 1 && left == 2) return tile<Lanes, 2, kVectors>(p, row, column, begin, end);
-  if (left == 1) tile<Lanes, 1, kVectors>(p, row, column, begin, end);
+/// Writes the places of the numbers that are not zero; returns how many there are.
+inline std::size_t find_not_zero(const float* row, std::size_t depth, std::uint32_t* places) {
+  std::size_t n = 0;
+  for (std::size_t k = 0; k < depth; ++k) {
+    places[n] = static_cast<std::uint32_t>(k);
+    n += row[k] != 0.0F;
+  }
+  return n;
 }
 
-template <class Lanes, int kRows, int kVectors>
-LEXMAX_INLINE void run(const Projection& p) {
-  constexpr std::size_t kWidth = sizeof(Lanes) / sizeof(float);
-  std::fill(p.out, p.out + p.n * p.columns, 0.0F);
-  for (std::size_t begin = 0; begin < p.depth; begin += kDepthBlock) {
-    const std::size_t end = std::min(p.depth, begin + kDepthBlock);
-    std::size_t column = 0;
-    if (p.n == 1)  // long runs of one row of weights, for the prefetcher
-      for (; column + 8 * kWidth <= p.columns; column += 8 * kWidth)
-        tile<Lanes, 1, 8>(p, 0, column, begin, end);
-    for (; column + kVectors * kWidth <= p.columns; column += kVectors * kWidth)
-      column_group<Lanes, kRows, kVectors>(p, column, begin, end);
-    const std::size_t left = (p.columns - column) / kWidth;
-    if (kVectors > 3 && left == 3) column_group<Lanes, kRows, 3>(p, column, begin, end);
-    if (kVectors > 2 && left == 2) column_group<Lanes, kRows, 2>(p, column, begin, end);
-    if (kVectors > 1 && left == 1) column_group<Lanes, kRows, 1>(p, column, begin, end);
-  }
+namespace portable {
+#define LEXMAX_PROJECT_BYTES 16
+#define LEXMAX_PROJECT_TARGET
+#include "project_body.hpp"
+#undef LEXMAX_PROJECT_BYTES
+#undef LEXMAX_PROJECT_TARGET
+}  // namespace portable
+
+#if LEXMAX_X86
+namespace avx2 {
+#define LEXMAX_PROJECT_BYTES 32
+#define LEXMAX_PROJECT_TARGET LEXMAX_TARGET_FMA
+#include "project_body.hpp"
+#undef LEXMAX_PROJECT_BYTES
+#undef LEXMAX_PROJECT_TARGET
+}  // namespace avx2
+
+namespace avx512 {
+#define LEXMAX_PROJECT_BYTES 64
+#define LEXMAX_PROJECT_TARGET LEXMAX_TARGET_AVX512
+#include "project_body.hpp"
+#undef LEXMAX_PROJECT_BYTES
+#undef LEXMAX_PROJECT_TARGET
+}  // namespace avx512
+#endif
+
+template <class Weight>
+void project(const ProjectionOf<Weight>& p, CpuPath path) {
+#if LEXMAX_X86
+  if (path >= CpuPath::avx512) return avx512::run(p);
+  if (path == CpuPath::avx2 && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) return avx2::run(p);
+#endif
+  (void)path;
+  portable::run(p);
 }
 
 }  // namespace project_detail
 
-// Rows and vectors of a tile fill the registers of each instruction set.
-inline void project_portable(const Projection& p) { project_detail::run<Lanes4, 4, 2>(p); }
-#if LEXMAX_X86
-LEXMAX_TARGET_AVX2 inline void project_avx2(const Projection& p) {
-  project_detail::run<Lanes8, 6, 2>(p);
-}
-LEXMAX_TARGET_AVX512 inline void project_avx512(const Projection& p) {
-  project_detail::run<Lanes16, 6, 4>(p);
-}
-#endif
+inline void project(const Projection& p, CpuPath path) { project_detail::project(p, path); }
 
-inline void project(const Projection& p, CpuPath path) {
-#if LEXMAX_X86
-  if (path == CpuPath::avx512) return project_avx512(p);
-  if (path == CpuPath::avx2) return project_avx2(p);
-#endif
-  (void)path;
-  project_portable(p);
-}
+inline void project_halves(const HalfProjection& p, CpuPath path) { project_detail::project(p, path); }
 
 }  // namespace lexmax

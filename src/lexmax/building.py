@@ -5,9 +5,10 @@ part everything is on the disk and the catalog knows it, so a killed build goes 
 part and ends with the same bytes. Publishing is one transaction; until then readers see nothing.
 """
 
+import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,10 +20,12 @@ from lexmax.index.catalog import Catalog
 from lexmax.index.durable import sync_folder
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
+from lexmax.index.multivector_build import MultiVectorPlan
+from lexmax.index.recall import read_queries
 from lexmax.index.segment import SegmentPlan, SegmentWriter, read_serials
 from lexmax.index.segment_rows import SegmentRow, covering_id
 from lexmax.pipeline import CollectionEncoders
-from lexmax.types import Json, ranges
+from lexmax.types import Json, TokenBatch, ranges
 
 # Large enough to fill batches of equal length, small enough that a kill costs seconds.
 PART_DOCS = 512
@@ -64,8 +67,23 @@ def fitted(catalog: Catalog, encoder: SparseEncoder | None) -> SparseEncoder | N
     return encoder.fitted(list(sample))
 
 
+def multivector_plan(catalog: Catalog, *, threads: int) -> MultiVectorPlan:
+    """What the collection builds over token vectors."""
+    return replace(MultiVectorPlan.from_json(catalog.setting("multivector")), threads=threads)
+
+
+def sample_queries(layout: Layout) -> TokenBatch | None:
+    """Queries that the user gave to measure recall with."""
+    return read_queries(layout.sample) if layout.sample.is_dir() else None
+
+
 def build_segments(
-    catalog: Catalog, layout: Layout, encoders: CollectionEncoders, watcher: Watcher
+    catalog: Catalog,
+    layout: Layout,
+    encoders: CollectionEncoders,
+    watcher: Watcher,
+    *,
+    threads: int = 1,
 ) -> int:
     """Finish interrupted builds, then build until nothing is pending; segments published.
 
@@ -73,7 +91,8 @@ def build_segments(
         KeyboardInterrupt: if the watcher stopped it; all finished parts are kept.
     """
     published = 0
-    while (build := _next_build(catalog, layout, encoders)) is not None:
+    plan = multivector_plan(catalog, threads=threads)
+    while (build := _next_build(catalog, layout, encoders, plan)) is not None:
         build.run(watcher)
         published += 1
     return published
@@ -103,14 +122,15 @@ def build_again(
         catalog.replace_segments([row], None, kept=serials)
         return 0
     build = None
+    wanted = multivector_plan(catalog, threads=os.cpu_count() or 1)
     for name, state in catalog.builds().items():
         if state.get("replaces") == row.segment_id:
-            build = build or _resumed(catalog, layout, encoders, name, state)
+            build = build or _resumed(catalog, layout, encoders, name, state, wanted)
     if build is None:
         sparse = encoders.sparse
         if sparse is not None and sparse_spec is not None:
             sparse = encoders.registry.sparse(sparse_spec)
-        build = _started(catalog, layout, encoders, sparse, serials, replaces=row)
+        build = _started(catalog, layout, encoders, sparse, serials, wanted, replaces=row)
     build.run(watcher)
     return len(build.plan.serials)
 
@@ -157,7 +177,7 @@ class _Build:
         total = len(self.plan.serials)
         with storage_errors(self.layout.folder):
             manifest_xxh3 = self.writer.finish(
-                progress=lambda done: watcher.advance("index", done, total)
+                progress=lambda stage, done: watcher.advance(stage, done, total)
             )
             sync_folder(self.layout.folder / "segments")
         name, serials = self.plan.segment_id, self.plan.serials
@@ -171,14 +191,16 @@ class _Build:
         shutil.rmtree(self.layout.staging(name), ignore_errors=True)
 
 
-def _next_build(catalog: Catalog, layout: Layout, encoders: CollectionEncoders) -> _Build | None:
+def _next_build(
+    catalog: Catalog, layout: Layout, encoders: CollectionEncoders, wanted: MultiVectorPlan
+) -> _Build | None:
     for segment_id, state in catalog.builds().items():
-        if (build := _resumed(catalog, layout, encoders, segment_id, state)) is not None:
+        if (build := _resumed(catalog, layout, encoders, segment_id, state, wanted)) is not None:
             return build
     serials = catalog.living_serials(catalog.last_published(), limit=SEGMENT_DOCS)
     if len(serials) == 0:
         return None
-    return _started(catalog, layout, encoders, encoders.sparse, serials)
+    return _started(catalog, layout, encoders, encoders.sparse, serials, wanted)
 
 
 def _started(
@@ -187,6 +209,7 @@ def _started(
     encoders: CollectionEncoders,
     sparse: SparseEncoder | None,
     serials: NDArray[np.int64],
+    wanted: MultiVectorPlan,
     *,
     replaces: SegmentRow | None = None,
 ) -> _Build:
@@ -201,6 +224,8 @@ def _started(
         serials,
         _described(sparse, multivector),
         None if multivector is None else multivector.dim,
+        wanted,
+        sample_queries(layout),
     )
     with storage_errors(layout.folder):
         writer = SegmentWriter(layout.segment(segment_id), layout.staging(segment_id), plan)
@@ -215,6 +240,7 @@ def _resumed(
     encoders: CollectionEncoders,
     segment_id: str,
     state: Mapping[str, Any],
+    wanted: MultiVectorPlan,
 ) -> _Build | None:
     """None, and the build is forgotten, if its files are gone or its encoders have changed.
 
@@ -232,7 +258,10 @@ def _resumed(
     folder, staging = layout.segment(segment_id), layout.staging(segment_id)
     dim = None if multivector is None else multivector.dim
     try:
-        plan = SegmentPlan(segment_id, read_serials(folder), state["encoders"], dim)
+        samples = sample_queries(layout)
+        plan = SegmentPlan(
+            segment_id, read_serials(folder), state["encoders"], dim, wanted, samples
+        )
         writer = SegmentWriter.resume(folder, staging, plan, state["writer"])
     except CorruptionError:
         # The documents are in the catalog: what is damaged can be built anew.

@@ -5,20 +5,16 @@ Exit codes: 0 done, 1 an error that the message explains, 2 the command line its
 """
 
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import orjson
 import typer
 from rich.console import Console
 
+from lexmax.cli_indexing import index, resumable
 from lexmax.cli_interchange import add_commands
 from lexmax.errors import EvaluationError, LexmaxError
-
-if TYPE_CHECKING:
-    from lexmax.indexing import EncoderChoice
 
 app = typer.Typer(
     name="lexmax",
@@ -37,54 +33,14 @@ PipelineName = Annotated[
         "--pipeline",
         "-p",
         help="bm25, sparse, lucene, multivector, multivector-exact or hybrid; by default all that "
-        "the collection has. After a colon, how to search the sparse index: `sparse:auto`, "
-        "`bm25:query-mass?share=0.93`; else exact.",
+        "the collection has. After a colon, how to search: `bm25:query-mass?share=0.93` (sparse; "
+        "else exact), `multivector:fde?candidates=500` (exact, auto, fde, centroids, warp, plaid, "
+        "sparse, several joined by +; else auto).",
     ),
 ]
 
 
-@app.command()
-def index(
-    path: CollectionPath,
-    corpus: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="CORPUS...",
-            help="Files of documents: .jsonl with _id, title, text (BEIR), .tsv with id, text "
-            "(MS MARCO), either with .gz or .zst; a BEIR folder; or - for stdin.",
-        ),
-    ],
-    sparse: Annotated[
-        str | None,
-        typer.Option(
-            help="Encoder of term weights, such as bm25 or bm25?stemmer=english; or none."
-        ),
-    ] = None,
-    multivector: Annotated[
-        str | None,
-        typer.Option(help="Encoder of token vectors, such as minilm?max_tokens=128; or none."),
-    ] = None,
-    max_rejects: Annotated[
-        int, typer.Option(help="Stop when more entries than this cannot be stored.", min=0)
-    ] = 1000,
-) -> None:
-    """Index documents into the collection at PATH, which is made if it does not exist.
-
-    Documents of a known id are replaced. Entries that cannot be stored are counted and written to
-    PATH/rejects.jsonl. Ctrl-C, a kill or a full disk loses nothing: run the same command again.
-
-    Example: `lexmax index scifact-index scifact/corpus.jsonl.gz`
-    """
-    from lexmax.indexing import index_corpus
-    from lexmax.progress import watch
-    from lexmax.report import print_index_report
-
-    choice = _choice(sparse, multivector)
-    with _resumable(), watch() as watching:
-        report = index_corpus(
-            path, corpus, choice=choice, watcher=watching, max_rejects=max_rejects
-        )
-    print_index_report(report, path, Console())
+app.command()(index)
 
 
 @app.command()
@@ -215,7 +171,7 @@ def merge(
     from lexmax.report import print_merge_report
 
     with (
-        _resumable(),
+        resumable(),
         watch() as watching,
         Collection.open(path, merge_in_background=False) as collection,
     ):
@@ -236,7 +192,7 @@ def rebuild(path: CollectionPath) -> None:
     from lexmax.rebuilding import rebuild
     from lexmax.report import print_rebuild_report
 
-    with _resumable(), watch() as watching:
+    with resumable(), watch() as watching:
         report = rebuild(path, watching)
     print_rebuild_report(report, path, Console())
 
@@ -257,7 +213,7 @@ def demo(
     """
     from lexmax.demo import run_demo
 
-    with _resumable():
+    with resumable():
         run_demo(path, port=None if no_serve else port)
 
 
@@ -274,29 +230,6 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-
-
-@contextmanager
-def _resumable() -> Generator[None, None, None]:
-    """Say what Ctrl-C leaves, which typer would not."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; what was finished is kept, run the same command to go on\n")
-        raise typer.Exit(130) from None
-
-
-def _choice(sparse: str | None, multivector: str | None) -> "EncoderChoice | None":
-    from lexmax.indexing import EncoderChoice
-
-    if sparse is None and multivector is None:
-        return None
-    default = EncoderChoice()
-    chosen = [
-        fallback if spec is None else None if spec == "none" else spec
-        for spec, fallback in ((sparse, default.sparse), (multivector, default.multivector))
-    ]
-    return EncoderChoice(*chosen)
 
 
 def _split(names: str) -> list[str]:

@@ -23,6 +23,7 @@ from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.index.lock import WriterLock
 from lexmax.index.merge_policy import MergePolicy
+from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.verification import VerifyReport, verify
 from lexmax.merging import TIERED, MergeReport, merge_segments, worth_merging
@@ -67,12 +68,14 @@ class Collection:
         *,
         sparse: str | None = "bm25",
         multivector: str | None = "minilm",
+        plan: MultiVectorPlan | None = None,
         encoders: Encoders | None = None,
         merge_in_background: bool = True,
     ) -> "Collection":
         """A new collection without documents; None leaves an index out.
 
-        Without `merge_in_background` only `merge` merges segments.
+        `plan` says what is built over token vectors, and how they are stored. Without
+        `merge_in_background` only `merge` merges segments.
 
         Raises:
             CollectionExistsError: if the folder holds anything.
@@ -91,7 +94,10 @@ class Collection:
         with storage_errors(layout.folder):
             layout.make()
         try:
-            catalog = Catalog.create(layout.catalog, {"encoders": specs})
+            settings: dict[str, Json] = {"encoders": specs}
+            if multivector is not None:
+                settings["multivector"] = (plan or MultiVectorPlan()).to_json()
+            catalog = Catalog.create(layout.catalog, settings)
         except BaseException:
             shutil.rmtree(layout.folder, ignore_errors=True)
             raise
@@ -178,6 +184,11 @@ class Collection:
         with self._writing():
             return self._catalog.upsert(documents, ingest=ingest)
 
+    @property
+    def plan(self) -> MultiVectorPlan:
+        """What is built over token vectors."""
+        return MultiVectorPlan.from_json(self._catalog.setting("multivector"))
+
     def delete(self, doc_ids: Iterable[str]) -> int:
         """Delete documents; how many of them existed. Later searches do not find them."""
         wanted = check_doc_ids(doc_ids)
@@ -190,8 +201,8 @@ class Collection:
         """The documents with these ids, in this order; None where there is none."""
         return [self._catalog.get(doc_id) for doc_id in check_doc_ids(doc_ids)]
 
-    def flush(self, watcher: Watcher | None = None) -> int:
-        """Build segments from all pending documents; how many were published.
+    def flush(self, watcher: Watcher | None = None, *, threads: int = 1) -> int:
+        """Build segments from all pending documents, on `threads`; how many were published.
 
         Raises:
             KeyboardInterrupt: if the watcher stopped it; finished parts are kept, and the next
@@ -199,13 +210,19 @@ class Collection:
         """
         with self._writing():
             published = build_segments(
-                self._catalog, self._layout, self.encoders, watcher or Silent()
+                self._catalog, self._layout, self.encoders, watcher or Silent(), threads=threads
             )
             self._catalog.end_ingests()
         self._written()
         return published
 
-    def merge(self, watcher: Watcher | None = None, *, policy: MergePolicy = TIERED) -> MergeReport:
+    def merge(
+        self,
+        watcher: Watcher | None = None,
+        *,
+        policy: MergePolicy = TIERED,
+        threads: int = 1,
+    ) -> MergeReport:
         """Make many segments few, and drop deleted documents from them.
 
         Writers that merge in the background need not call it. Searches and writes go on.
@@ -217,7 +234,7 @@ class Collection:
         """
         with self._writing():
             pass  # the right to write is ours until `close`
-        report = self._merge(watcher or Silent(), policy)
+        report = self._merge(watcher or Silent(), policy, threads)
         self._refresh(wait=True)
         return report
 
@@ -346,10 +363,12 @@ class Collection:
                 self._layout.sweep(published=published, building=set(self._catalog.builds()))
             yield
 
-    def _merge(self, watcher: Watcher, policy: MergePolicy) -> MergeReport:
+    def _merge(self, watcher: Watcher, policy: MergePolicy, threads: int = 1) -> MergeReport:
         with self._merge_lock:
             self._require_open()
-            return merge_segments(self._catalog, self._layout, watcher, policy=policy)
+            return merge_segments(
+                self._catalog, self._layout, watcher, policy=policy, threads=threads
+            )
 
     def _written(self) -> None:
         """Let searches see what was written, and look whether that calls for a merge."""

@@ -6,9 +6,10 @@ many, merged (`lexmax.merging`). Whatever is interrupted goes on where it was wh
 command is run again.
 """
 
+import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from lexmax.errors import CorpusError, InputError
 from lexmax.index.document_rows import UpsertCount
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
+from lexmax.index.multivector_build import MultiVectorPlan
+from lexmax.sample_queries import keep_sample_queries, read_sample_queries
 from lexmax.types import Document
 
 _TRANSACTION_DOCS = 1000
@@ -29,11 +32,15 @@ _STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderChoice:
-    """Specs of the encoders for a new collection; None leaves that index out."""
+class IndexChoice:
+    """Specs of the encoders for a new collection, and what is built over token vectors.
+
+    None leaves that index out.
+    """
 
     sparse: str | None = "bm25"
     multivector: str | None = "minilm"
+    plan: MultiVectorPlan = field(default_factory=MultiVectorPlan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +62,16 @@ def index_corpus(
     path: Path,
     sources: Sequence[str],
     *,
-    choice: EncoderChoice | None,
+    choice: IndexChoice | None,
     watcher: Watcher,
     max_rejects: int = 1000,
+    sample_queries: Path | None = None,
     encoders: Encoders | None = None,
 ) -> IndexReport:
     """Index files into the collection at `path`, which is made if it does not exist.
 
     `choice` None takes the defaults for a new collection and whatever an old one has.
+    `sample_queries` is a file of texts to measure recall with, where the plan asks for it.
 
     Raises:
         CorpusError: if a source cannot be read, holds no document, or has more than
@@ -84,6 +93,7 @@ def index_corpus(
         choice=choice,
         watcher=watcher,
         rejects=rejects,
+        samples=None if sample_queries is None else read_sample_queries(sample_queries),
         encoders=encoders,
     )
 
@@ -128,9 +138,10 @@ def index_documents(
     documents: Iterator[Document],
     *,
     name: str | None,
-    choice: EncoderChoice | None,
+    choice: IndexChoice | None,
     watcher: Watcher,
     rejects: _Rejects | None = None,
+    samples: Sequence[str] | None = None,
     encoders: Encoders | None = None,
 ) -> IndexReport:
     """Index a stream of documents; `name` lets an interrupted job find its place in it again.
@@ -151,8 +162,11 @@ def index_documents(
         already_read = 0 if name is None else collection.ingest_position(name)
         left = islice(chain([first], documents), already_read, None)
         stored = _ingest(collection, left, name, already_read, rejects, watcher)
-        collection.flush(watcher)
-        collection.merge(watcher)
+        if samples is not None:
+            keep_sample_queries(collection, samples)
+        threads = os.cpu_count() or 1
+        collection.flush(watcher, threads=threads)
+        collection.merge(watcher, threads=threads)
         n_docs, n_segments = collection.n_docs, collection.n_segments
     seconds = time.perf_counter() - began
     return IndexReport(stored, rejects.count, already_read, n_docs, n_segments, seconds)
@@ -181,13 +195,14 @@ def _ingest(
     return count
 
 
-def _opened(path: Path, choice: EncoderChoice | None, encoders: Encoders | None) -> Collection:
+def _opened(path: Path, choice: IndexChoice | None, encoders: Encoders | None) -> Collection:
     if not Layout(path).catalog.is_file():
-        wanted = choice or EncoderChoice()
+        wanted = choice or IndexChoice()
         return Collection.create(
             path,
             sparse=wanted.sparse,
             multivector=wanted.multivector,
+            plan=wanted.plan,
             encoders=encoders,
             merge_in_background=False,
         )
@@ -201,7 +216,7 @@ def _opened(path: Path, choice: EncoderChoice | None, encoders: Encoders | None)
     return collection
 
 
-def _require_same(collection: Collection, choice: EncoderChoice) -> None:
+def _require_same(collection: Collection, choice: IndexChoice) -> None:
     registry, found = collection.encoders.registry, collection.encoders.specs
     for signal, spec, load in (
         ("sparse", choice.sparse, registry.sparse),
@@ -213,6 +228,12 @@ def _require_same(collection: Collection, choice: EncoderChoice) -> None:
                 f"{collection.path}: its {signal} encoder is {found.get(signal)}, "  # type: ignore[call-overload]
                 f"but {wanted} was asked for; leave the option out, or index into another folder"
             )
+    if collection.plan != choice.plan:
+        raise InputError(
+            f"{collection.path}: over token vectors it builds {collection.plan.to_json()}, but "
+            f"{choice.plan.to_json()} was asked for; leave the options out, or index into another "
+            "folder"
+        )
 
 
 def _name_of(sources: Sequence[str]) -> str | None:

@@ -10,12 +10,12 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.building import SEGMENT_DOCS, Watcher
+from lexmax.building import SEGMENT_DOCS, Watcher, multivector_plan, sample_queries
 from lexmax.errors import CorruptionError, StorageError
 from lexmax.index import spec_ranges
 from lexmax.index.catalog import Catalog
@@ -24,6 +24,7 @@ from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.index.manifest import Manifest, file_problems
 from lexmax.index.merge_policy import MergePolicy, SegmentSize
+from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.segment import Segment, SegmentPlan, SegmentWriter
 from lexmax.index.segment_rows import SegmentRow, covering_id
 from lexmax.index.snapshot import Part, Snapshot
@@ -73,12 +74,18 @@ def worth_merging(snapshot: Snapshot, policy: MergePolicy = TIERED) -> bool:
 
 
 def merge_segments(
-    catalog: Catalog, layout: Layout, watcher: Watcher, *, policy: MergePolicy = TIERED
+    catalog: Catalog,
+    layout: Layout,
+    watcher: Watcher,
+    *,
+    policy: MergePolicy = TIERED,
+    threads: int = 1,
 ) -> MergeReport:
     """Merge until the policy finds nothing to merge.
 
-    Needs the right to write, held by this process. Documents may be added, deleted and built into
-    segments meanwhile, and searches go on. One call at a time.
+    At most `threads` threads build the new indexes. Needs the right to write, held by this
+    process. Documents may be added, deleted and built into segments meanwhile, and searches go on.
+    One call at a time.
 
     Raises:
         KeyboardInterrupt: if the watcher stopped it; finished merges are kept.
@@ -97,7 +104,9 @@ def merge_segments(
             return MergeReport(n_merges, n_dropped, before, after, seconds)
         if watcher.stopped():
             raise KeyboardInterrupt
-        merge = _Merge(catalog, layout, rows[run.start : run.stop], parts[run.start : run.stop])
+        wanted = multivector_plan(catalog, threads=threads)
+        old = slice(run.start, run.stop)
+        merge = _Merge(catalog, layout, rows[old], parts[old], wanted)
         n_dropped += merge.run(watcher)
         n_merges += 1
 
@@ -108,6 +117,7 @@ class _Merge:
     layout: Layout
     rows: Sequence[SegmentRow]
     parts: Sequence[Part]
+    wanted: MultiVectorPlan
 
     def run(self, watcher: Watcher) -> int:
         """Put one segment in the place of these; the number of documents dropped."""
@@ -147,12 +157,13 @@ class _Merge:
         living: Sequence[NDArray[np.int64]],
         watcher: Watcher,
     ) -> SegmentRow:
-        plan = _plan(name, serials, [part.segment for part in self.parts])
+        plan = _plan(name, serials, [part.segment for part in self.parts], self.wanted)
+        plan = replace(plan, samples=sample_queries(self.layout))
         with storage_errors(self.layout.folder):
             writer = SegmentWriter(self.layout.segment(name), self.layout.staging(name), plan)
             self._copy(writer, living, watcher)
             manifest_xxh3 = writer.finish(
-                progress=lambda done: _tell(watcher, "index", done, len(serials))
+                progress=lambda stage, done: _tell(watcher, stage, done, len(serials))
             )
             sync_folder(self.layout.folder / "segments")
         first, last = self.rows[0].first_serial, self.rows[-1].last_serial
@@ -216,7 +227,9 @@ def _kind(segment: Segment) -> tuple[object, ...]:
     return signals, None if store is None else (store.codec, store.dim)
 
 
-def _plan(name: str, serials: NDArray[np.int64], segments: Sequence[Segment]) -> SegmentPlan:
+def _plan(
+    name: str, serials: NDArray[np.int64], segments: Sequence[Segment], wanted: MultiVectorPlan
+) -> SegmentPlan:
     manifests = [_manifest(segment) for segment in segments]
     specs = {
         signal: spec_ranges.joined(
@@ -228,12 +241,12 @@ def _plan(name: str, serials: NDArray[np.int64], segments: Sequence[Segment]) ->
         signal: {"spec": specs[signal][-1].spec, "fingerprint": encoder["fingerprint"]}
         for signal, encoder in manifests[0].encoders.items()
     }
-    store = None if segments[0].multivector is None else segments[0].multivector.store
+    index = segments[0].multivector
     return SegmentPlan(
         name,
         serials,
         encoders,
-        None if store is None else store.dim,
-        codec="int8" if store is None else store.codec,
+        None if index is None else index.store.dim,
+        multivector=wanted if index is None else replace(wanted, codec=index.store.codec),
         parameters=spec_ranges.described(specs),
     )

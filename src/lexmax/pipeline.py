@@ -6,23 +6,30 @@ score the fused candidates again by MaxSim. Arrays inside; documents are looked 
 
 import os
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.encoders import Encoders, MultiVectorEncoder, SparseEncoder
-from lexmax.errors import EncoderError, PipelineError
+from lexmax.errors import EncoderError, PipelineError, QueryError
 from lexmax.fusion import reciprocal_rank
 from lexmax.index.engines import EXACT, SparseEngine, parse_engine
+from lexmax.index.multivector_engines import (
+    AUTO_MAXSIM,
+    EXACT_MAXSIM,
+    MultiVectorEngine,
+    parse_multivector_engine,
+)
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.tokens import TokenStore
 from lexmax.types import Hits, Json, SparseBatch, TokenBatch, best_first
 
 Signal: TypeAlias = Literal["sparse", "multivector"]
+Engine = TypeVar("Engine", SparseEngine, MultiVectorEngine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +39,17 @@ class Retrieve:
     Attributes:
         signal: the index to search.
         depth: documents to pass on; None passes on as many as the query asks for (k).
-        candidates: documents that MaxSim looks at in a segment, at least k; None for all.
         encoder: name of the only encoder that this stage is meant for; None for any.
         backend: name of another system over the same sparse weights; None for our own.
-        engine: how our own searches the sparse index; see `lexmax.index.engines`.
+        engine: how our own searches the index; see `lexmax.index.engines` and
+            `lexmax.index.multivector_engines`. None is `exact` for sparse, `auto` for multivector.
     """
 
     signal: Signal
     depth: int | None = None
-    candidates: int | None = None
     encoder: str | None = None
     backend: str | None = None
-    engine: SparseEngine = EXACT
+    engine: SparseEngine | MultiVectorEngine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +78,18 @@ class Pipeline:
     @property
     def signals(self) -> frozenset[Signal]:
         """Indexes that a collection must have for this pipeline."""
-        reranked: tuple[Signal, ...] = ("multivector",) if self.rerank else ()
-        return frozenset([*reranked, *(stage.signal for stage in self.retrieve)])
+        needed: list[Signal] = [stage.signal for stage in self.retrieve]
+        if self.rerank:
+            needed.append("multivector")
+        if any(_needs_terms(stage) for stage in self.retrieve):
+            needed.append("sparse")
+        return frozenset(needed)
 
 
-_CANDIDATES = 500
+def _needs_terms(stage: Retrieve) -> bool:
+    return isinstance(stage.engine, MultiVectorEngine) and stage.engine.needs_terms
+
+
 _BATCH = 16
 
 PRESETS: Mapping[str, Pipeline] = {
@@ -85,13 +98,13 @@ PRESETS: Mapping[str, Pipeline] = {
         Pipeline("sparse", (Retrieve("sparse"),)),
         Pipeline("bm25", (Retrieve("sparse", encoder="bm25"),)),
         Pipeline("lucene", (Retrieve("sparse", backend="lucene"),)),
-        Pipeline("multivector", (Retrieve("multivector", candidates=_CANDIDATES),)),
-        Pipeline("multivector-exact", (Retrieve("multivector"),)),
+        Pipeline("multivector", (Retrieve("multivector"),)),
+        Pipeline("multivector-exact", (Retrieve("multivector", engine=EXACT_MAXSIM),)),
         Pipeline(
             "hybrid",
             (
                 Retrieve("sparse", depth=200),
-                Retrieve("multivector", depth=200, candidates=_CANDIDATES),
+                Retrieve("multivector", depth=200),
             ),
             rerank=Rerank(depth=200),
         ),
@@ -187,31 +200,51 @@ class Answer:
 def named(pipeline: str | Pipeline) -> Pipeline:
     """A preset by its name; a pipeline is returned as it is.
 
-    After a colon may stand how its sparse stages search: `bm25:query-mass?share=0.2`.
+    After a colon may stand how its stages search: `bm25:query-mass?share=0.2`,
+    `multivector:fde?candidates=500`.
 
     Raises:
-        PipelineError: if there is no preset of that name, or nothing sparse in it to search so.
-        QueryError: if there is no such sparse engine.
+        PipelineError: if there is no preset of that name, or no stage that could search so.
+        QueryError: if there is no such engine.
     """
     if isinstance(pipeline, Pipeline):
         return pipeline
     name, _, engine = pipeline.partition(":")
     if name not in PRESETS:
         raise PipelineError(f"found no pipeline {name!r}; expected one of {', '.join(PRESETS)}")
-    return _with_engine(PRESETS[name], pipeline, parse_engine(engine)) if engine else PRESETS[name]
+    return _with_engine(PRESETS[name], pipeline, engine) if engine else PRESETS[name]
 
 
-def _with_engine(preset: Pipeline, name: str, engine: SparseEngine) -> Pipeline:
-    if not any(stage.signal == "sparse" and stage.backend is None for stage in preset.retrieve):
+def _with_engine(preset: Pipeline, name: str, text: str) -> Pipeline:
+    """The preset with those stages that know this engine searching so."""
+    sparse, multivector = _parsed(parse_engine, text), _parsed(parse_multivector_engine, text)
+    if isinstance(sparse, QueryError) and isinstance(multivector, QueryError):
+        signals = {stage.signal for stage in preset.retrieve if stage.backend is None}
+        raise multivector if signals == {"multivector"} else sparse
+    chosen: Mapping[Signal, SparseEngine | MultiVectorEngine | QueryError] = {
+        "sparse": sparse,
+        "multivector": multivector,
+    }
+    stages = [_searching(stage, chosen[stage.signal]) for stage in preset.retrieve]
+    if tuple(stages) == preset.retrieve and not any(stage.engine for stage in stages):
         raise PipelineError(
-            f"found {name!r}, but {preset.name!r} has no sparse stage that an engine could "
+            f"found {name!r}, but {preset.name!r} has no stage that the engine {text!r} could "
             "search; leave the engine out"
         )
-    stages = (
-        replace(stage, engine=engine) if stage.signal == "sparse" else stage
-        for stage in preset.retrieve
-    )
     return replace(preset, name=name, retrieve=tuple(stages))
+
+
+def _searching(stage: Retrieve, engine: SparseEngine | MultiVectorEngine | QueryError) -> Retrieve:
+    if isinstance(engine, QueryError) or stage.backend is not None:
+        return stage
+    return replace(stage, engine=engine)
+
+
+def _parsed(parse: Callable[[str], Engine], text: str) -> Engine | QueryError:
+    try:
+        return parse(text)
+    except QueryError as error:
+        return error
 
 
 def runnable(encoders: CollectionEncoders) -> list[str]:
@@ -316,11 +349,12 @@ def _retrieve(
     if stage.backend is not None and queries.sparse is not None:
         return encoders.backends[stage.backend].search(snapshot, queries.sparse, depth)
     if stage.signal == "sparse" and queries.sparse is not None:
-        return snapshot.search_sparse(
-            queries.sparse, depth, engine=stage.engine, threads=_threads(queries.n_queries)
-        )
+        engine = stage.engine if isinstance(stage.engine, SparseEngine) else EXACT
+        threads = _threads(queries.n_queries)
+        return snapshot.search_sparse(queries.sparse, depth, engine=engine, threads=threads)
     if stage.signal == "multivector" and queries.tokens is not None:
-        return snapshot.search_multivector(queries.tokens, depth, n_candidates=stage.candidates)
+        by = stage.engine if isinstance(stage.engine, MultiVectorEngine) else AUTO_MAXSIM
+        return snapshot.search_multivector(queries.tokens, depth, engine=by, terms=queries.sparse)
     return Hits.from_rows([], depth)
 
 

@@ -27,7 +27,9 @@ _UNITS = {"read": "bytes"}
 _TITLES = {
     "read": "reading",
     "encode": "encoding",
-    "index": "indexing",
+    "centroids": "centroids",
+    "fde": "fde",
+    "residuals": "residuals",
     "check": "checking",
     "merge": "merging",
     "search": "searching",

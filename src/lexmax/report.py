@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lexmax.forecast import Forecast
 from lexmax.index.verification import VerifyReport
 from lexmax.indexing import IndexReport
 from lexmax.merging import MergeReport
@@ -113,10 +114,31 @@ def print_rebuild_report(report: RebuildReport, path: Path, console: Console) ->
     )
 
 
+def print_forecast(predicted: Forecast, path: Path, console: Console) -> None:
+    """How long a job will take and how large its collection will be."""
+    table = Table(box=None, padding=(0, 1))
+    table.add_column("part")
+    table.add_column("MB", justify="right")
+    for name, size in predicted.parts.items():
+        table.add_row(name, f"{size / 1e6:,.1f}")
+    console.print(table)
+    minutes = (predicted.encode_seconds + predicted.build_seconds) / 60
+    console.print(
+        f"{path}: {predicted.n_docs:,} documents of {predicted.tokens:,.0f} tokens would take "
+        f"about {minutes:,.1f} minutes (encoding {predicted.encode_seconds / 60:,.1f}, building "
+        f"{predicted.build_seconds / 60:,.1f}) and {predicted.n_bytes / 1e6:,.1f} MB; measured on "
+        f"{_counted(predicted.n_sampled, 'document')}, nothing was written",
+        markup=False,
+        highlight=False,
+    )
+
+
 def print_verify_report(report: VerifyReport, path: Path, console: Console) -> None:
     """Every problem, then one line of counts."""
     for problem in report.problems:
         console.print(Text(problem, style="red"))
+    for recall in report.recalls:
+        console.print(recall, markup=False, highlight=False)
     verdict = _counted(len(report.problems), "problem") if report.problems else "no problem"
     console.print(
         f"{path}: {verdict}; {report.n_docs:,} documents ({report.n_pending:,} pending), "

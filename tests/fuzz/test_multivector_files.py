@@ -7,17 +7,36 @@ import numpy as np
 import pytest
 
 from lexmax.errors import CorruptionError
+from lexmax.index import centroid_index
 from lexmax.index.fde import FdeParameters
 from lexmax.index.multivector import MultiVectorIndex
+from lexmax.index.multivector_build import MultiVectorPlan, build_multivector
+from lexmax.index.multivector_engines import parse_multivector_engine
+from lexmax.index.token_codec import Codec
 from lexmax.index.tokens import TokenStore
 from lexmax.types import TokenBatch, ranges
 
 _DIM = 16
-_N_DOCS = {"flat": 40, "pq4": 1100}
+_N_DOCS = {"flat": 40, "pq4": 1100, "centroids": 60, "residual4": 40, "residual2": 40}
+_CENTROIDS = [f"centroids.{name}" for name in ("vectors", "heads", "groups", "codes")]
+_RESIDUALS = [f"tokens.{name}" for name in ("codes", "scales", "offsets", "levels", "widths")]
 _NAMES = {
+    "centroids": [*_CENTROIDS, "centroids.starts", "centroids.lists"],
+    "residual4": [*_RESIDUALS, "centroids.codes", "centroids.vectors"],
+    "residual2": _RESIDUALS,
     "flat": ["tokens.codes", "tokens.scales", "tokens.offsets", "fde.projection", "fde.codes"],
     "pq4": ["fde.projection", "fde.codes", "fde.codebooks"],
 }
+
+
+_ENGINES = (
+    "exact",
+    "fde?candidates=9",
+    "centroids?candidates=9&probes=0",
+    "centroids?candidates=9&probes=2",
+    "warp?candidates=9&probes=2",
+    "plaid?candidates=9",
+)
 
 
 def _batch(n: int) -> TokenBatch:
@@ -29,11 +48,12 @@ def _batch(n: int) -> TokenBatch:
 def _use(folder: Path, index: MultiVectorIndex) -> None:
     opened = MultiVectorIndex.open(folder, index.parameters())
     queries, n_docs = _batch(4), opened.store.n_docs
-    for n_candidates in (None, n_docs // 2):
-        hits = opened.search(queries, 5, n_candidates=n_candidates)
-        assert hits.ordinals.max() < n_docs
     alive = np.arange(n_docs) % 3 == 0
-    opened.search(queries, 5, n_candidates=n_docs // 9, alive=alive)
+    for text in _ENGINES:
+        engine = parse_multivector_engine(text)
+        for living in (None, alive):
+            hits = opened.search(queries, 3, engine=engine, alive=living)
+            assert hits.ordinals.max() < n_docs
     for start, stop in ranges(n_docs, 500):
         opened.store.decode(np.arange(start, stop))
 
@@ -47,9 +67,14 @@ def test_damaged_files_never_crash(
     name: str,
     rounds: Iterator[int],
     mutations: Callable[[bytes, int], Iterator[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(centroid_index, "LISTED_FROM", 50)
     fde = FdeParameters(dim=_DIM, repetitions=2, k_sim=2, d_proj=4)
-    index = MultiVectorIndex.build(TokenStore.from_batch(_batch(_N_DOCS[kind])), parameters=fde)
+    codec: Codec = "residual4" if kind == "residual4" else "int8"
+    plan = MultiVectorPlan("residual2" if kind == "residual2" else codec)
+    store = TokenStore.from_batch(_batch(_N_DOCS[kind]))
+    index = build_multivector(store, plan, parameters=fde, folder=tmp_path)
     index.save(tmp_path)
     _use(tmp_path, index)
     path = tmp_path / f"{name}.npy"

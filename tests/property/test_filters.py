@@ -9,6 +9,7 @@ from pyroaring import BitMap
 
 from lexmax.index import oracle_multivector, oracle_sparse
 from lexmax.index.filters import Filter
+from lexmax.index.multivector_engines import AUTO_MAXSIM, EXACT_MAXSIM
 from lexmax.index.segment import Segment
 from lexmax.index.snapshot import Snapshot
 from lexmax.types import Hits, SparseBatch, TokenBatch, best_first
@@ -70,8 +71,8 @@ def test_restricted_searches_find_what_the_oracle_finds(
     assert_equal(restricted.search_sparse(queries, k), expected)
 
     rows = [exact(tokens, vectors.row(i), np.flatnonzero(alive), k) for i in range(N_DOCS)]
-    for n_candidates in (None, N_DOCS):
-        found = restricted.search_multivector(vectors, k, n_candidates=n_candidates)
+    for engine in (EXACT_MAXSIM, AUTO_MAXSIM):
+        found = restricted.search_multivector(vectors, k, engine=engine)
         assert_equal(found, Hits.from_rows(rows, k))
     assert restricted.n_living == alive.sum()
 

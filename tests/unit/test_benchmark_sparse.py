@@ -14,7 +14,8 @@ _BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "sparse"
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Import a module of the benchmark by name."""
-    monkeypatch.syspath_prepend(str(_BENCHMARK))
+    for folder in (_BENCHMARK.parent, _BENCHMARK):
+        monkeypatch.syspath_prepend(str(folder))
     return importlib.import_module
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from lexmax.errors import CorruptionError, ShapeError
-from lexmax.index import oracle_multivector
+from lexmax.index import oracle_fde
 from lexmax.index.fde import FdeEncoder, FdeParameters
 from lexmax.types import TokenBatch
 
 # Two hyperplanes in the plane: bit 0 is x > 0, bit 1 is y > 0.
 _PLANES = np.eye(2)[None]
-_SIGNS = np.ones((1, 2, 2))
+_INNER = np.ones((1, 2, 2))
 
 
 def _batch(*rows: Any, dim: int = 2) -> TokenBatch:
@@ -21,12 +21,12 @@ def _batch(*rows: Any, dim: int = 2) -> TokenBatch:
 
 def test_the_oracle_by_hand() -> None:
     vectors = np.array([[1.0, 2.0], [3.0, 4.0], [-1.0, 5.0]])
-    np.testing.assert_array_equal(oracle_multivector.buckets(vectors, _PLANES[0]), [3, 3, 2])
+    np.testing.assert_array_equal(oracle_fde.buckets(vectors, _PLANES[0]), [3, 3, 2])
     np.testing.assert_array_equal(
-        oracle_multivector.query_encoding(vectors, _PLANES, _SIGNS), [0, 0, 0, 0, -1, 5, 4, 6]
+        oracle_fde.query_encoding(vectors, _PLANES, _INNER), [0, 0, 0, 0, -1, 5, 4, 6]
     )
     np.testing.assert_array_equal(
-        oracle_multivector.document_encoding(vectors, _PLANES, _SIGNS, fill_empty=False),
+        oracle_fde.document_encoding(vectors, _PLANES, _INNER, fill_empty=False),
         [0, 0, 0, 0, -1, 5, 2, 3],
     )
 
@@ -35,7 +35,7 @@ def test_an_empty_bucket_takes_the_first_of_the_nearest_tokens() -> None:
     vectors = np.array([[1.0, 2.0], [3.0, 4.0], [-1.0, 5.0]])
     # Bucket 0 is one bit from bucket 2 and two from 3; bucket 1 is one from 3, two from 2.
     np.testing.assert_array_equal(
-        oracle_multivector.document_encoding(vectors, _PLANES, _SIGNS, fill_empty=True),
+        oracle_fde.document_encoding(vectors, _PLANES, _INNER, fill_empty=True),
         [-1, 5, 1, 2, -1, 5, 2, 3],
     )
 
@@ -81,18 +81,19 @@ def test_written_parameters_give_the_same_bytes() -> None:
 def test_random_numbers_are_those_of_format_version_1() -> None:
     # Indexes on disk hold the seed only: another stream would make them unsearchable.
     encoder = FdeEncoder(FdeParameters(dim=384))
-    digest = hashlib.sha256(encoder.signs.tobytes()).hexdigest()
+    assert np.abs(encoder.inner).max() == np.abs(encoder.inner).min() == 0.25
+    digest = hashlib.sha256((4 * encoder.inner).tobytes()).hexdigest()
     assert digest == "403144aa157c10ab6b7fc4ea525569bbf212a2a501324420b882c962f18f663d"
     np.testing.assert_allclose(
-        encoder.hyperplanes[0, 0, :3], [-0.7038565, 0.63106215, 0.10757349], rtol=1e-6
+        encoder.planes[0, 0, :3], [-0.7038565, 0.63106215, 0.10757349], rtol=1e-6
     )
-    assert encoder.hyperplanes.mean() == pytest.approx(0, abs=0.02)
-    assert encoder.hyperplanes.std() == pytest.approx(1, abs=0.02)
+    assert encoder.planes.mean() == pytest.approx(0, abs=0.02)
+    assert encoder.planes.std() == pytest.approx(1, abs=0.02)
 
 
 def test_seeds_differ() -> None:
     one, other = (FdeEncoder(FdeParameters(dim=8, seed=seed)) for seed in (1, 2))
-    assert (one.hyperplanes != other.hyperplanes).all()
+    assert (one.planes != other.planes).all()
 
 
 def test_small_dims_need_no_projection() -> None:
@@ -112,6 +113,8 @@ def test_small_dims_need_no_projection() -> None:
         {"pooled_weight": -0.5},
         {"pooled_weight": float("nan")},
         {"repetitions": 10**6},
+        {"cells": "voronoi"},
+        {"inner": "none"},
     ],
 )
 def test_numbers_out_of_range(wrong: dict[str, Any]) -> None:
@@ -123,7 +126,8 @@ def test_numbers_out_of_range(wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"dim": "16"}, {"dim": 16.0}, {"fill_empty": 0}, {"k_sim": True}, {"extra": 1}]
+    "wrong",
+    [{"dim": "16"}, {"dim": 16.0}, {"fill_empty": 0}, {"k_sim": True}, {"extra": 1}, {"inner": 1}],
 )
 def test_written_parameters_of_another_type(wrong: dict[str, Any]) -> None:
     with pytest.raises(CorruptionError, match="expected the names and types"):
@@ -132,8 +136,74 @@ def test_written_parameters_of_another_type(wrong: dict[str, Any]) -> None:
         FdeParameters.from_json({"dim": 16})
 
 
+def test_parameters_of_format_version_1_name_neither_cells_nor_inner() -> None:
+    written = FdeParameters(dim=16, seed=3).to_json()
+    del written["cells"], written["inner"]
+    assert FdeParameters.from_json(written) == FdeParameters(dim=16, seed=3)
+
+
 def test_another_dim_is_refused() -> None:
     encoder = FdeEncoder(FdeParameters(dim=4))
     for encode in (encoder.queries, encoder.documents):
         with pytest.raises(ShapeError, match="dim 2; expected 4"):
             encode(_batch([[1, 2]]))
+
+
+def _sample(n: int, dim: int) -> TokenBatch:
+    vectors = np.random.default_rng(1).standard_normal((n, dim)).astype(np.float32)
+    return TokenBatch.from_rows([vectors], dim)
+
+
+def test_cells_that_are_stored_give_the_same_bytes() -> None:
+    parameters = FdeParameters(dim=6, repetitions=2, k_sim=2, d_proj=3, cells="kmeans")
+    batch = _sample(50, 6)
+    first = FdeEncoder.fitted(parameters, batch)
+    again = FdeEncoder(FdeParameters.from_json(parameters.to_json()), first.cells)
+    assert first.planes.shape == (2, 4, 6)
+    assert first.documents(batch).tobytes() == again.documents(batch).tobytes()
+    assert first.planes.tobytes() == FdeEncoder.fitted(parameters, batch).planes.tobytes()
+    assert (first.planes[0] != first.planes[1]).any()
+
+
+def test_hyperplanes_need_no_sample() -> None:
+    parameters = FdeParameters(dim=6, repetitions=2)
+    fitted = FdeEncoder.fitted(parameters, _sample(0, 6))
+    assert fitted.cells is None
+    np.testing.assert_array_equal(fitted.planes, FdeEncoder(parameters).planes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells"),
+    [
+        ("kmeans", None),
+        ("kmeans", np.zeros((1, 4, 6), np.float32)),
+        ("kmeans", np.full((2, 4, 6), np.nan, np.float32)),
+        ("simhash", np.zeros((2, 4, 6), np.float32)),
+    ],
+)
+def test_cells_that_do_not_fit(kind: Any, cells: Any) -> None:
+    with pytest.raises(ShapeError, match="cells"):
+        FdeEncoder(FdeParameters(dim=6, repetitions=2, k_sim=2, cells=kind), cells)
+
+
+def test_cells_cannot_be_trained_on_nothing() -> None:
+    parameters = FdeParameters(dim=6, cells="kmeans")
+    with pytest.raises(ShapeError, match="no vectors"):
+        FdeEncoder.fitted(parameters, _sample(0, 6))
+    with pytest.raises(ShapeError, match="expected 6"):
+        FdeEncoder.fitted(parameters, _sample(3, 5))
+
+
+def test_a_count_sketch_adds_each_coordinate_to_one() -> None:
+    encoder = FdeEncoder(FdeParameters(dim=40, repetitions=3, d_proj=5, inner="count-sketch"))
+    np.testing.assert_array_equal(np.abs(encoder.inner).sum(axis=1), np.ones((3, 40)))
+    assert (encoder.inner != 0).any(axis=2).all()
+    assert {-1.0, 1.0} <= set(encoder.inner.ravel().tolist())
+
+
+def test_cells_are_chosen_by_the_greatest_product_by_hand() -> None:
+    cells = np.array([[[1.0, 0.0], [0.0, 1.0]]])
+    vectors = np.array([[3.0, 1.0], [2.0, 2.0], [4.0, 0.0]])
+    np.testing.assert_array_equal(oracle_fde.buckets(vectors, cells[0], greatest=True), [0, 0, 0])
+    filled = oracle_fde.document_encoding(vectors, cells, _INNER, fill_empty=True, greatest=True)
+    np.testing.assert_array_equal(filled, [3, 1, 2, 2])

@@ -8,6 +8,7 @@ from lexmax.collection import Collection
 from lexmax.encoders import Encoders
 from lexmax.errors import InputError, ShapeError
 from lexmax.index.filters import Filter
+from lexmax.index.multivector_engines import AUTO_MAXSIM, EXACT_MAXSIM
 from lexmax.index.segment import Segment
 from lexmax.index.snapshot import Snapshot
 from lexmax.types import Document, SparseBatch, TokenBatch
@@ -73,8 +74,8 @@ def test_deleted_documents_stay_so_whatever_the_filter(
     assert restricted.search_sparse(query, 5).row(0)[0].tolist() == found
     assert restricted.search_sparse(query, 5).row(1)[0].tolist() == []
     tokens = TokenBatch.from_rows([np.ones((1, 2), np.float32)], 2)
-    for n_candidates in (None, 1):
-        hits = restricted.search_multivector(tokens, 5, n_candidates=n_candidates)
+    for engine in (EXACT_MAXSIM, AUTO_MAXSIM):
+        hits = restricted.search_multivector(tokens, 5, engine=engine)
         assert hits.row(0)[0].tolist() == found
 
 

@@ -14,10 +14,10 @@ from lexmax.encoders import Encoders
 from lexmax.errors import DiskFullError, LockedError, StorageError
 from lexmax.index import segment as segments
 from lexmax.index.layout import Layout
-from lexmax.indexing import EncoderChoice, index_corpus
+from lexmax.indexing import IndexChoice, index_corpus
 from lexmax.types import Document
 
-TERMS_ONLY = EncoderChoice(multivector=None)
+TERMS_ONLY = IndexChoice(multivector=None)
 
 
 class StopAfter:

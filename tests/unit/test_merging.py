@@ -9,8 +9,9 @@ from lexmax.building import Silent
 from lexmax.collection import Collection
 from lexmax.encoders import Encoders
 from lexmax.errors import CorruptionError, LockedError
+from lexmax.index.multivector_engines import EXACT_MAXSIM
 from lexmax.index.spec_ranges import SpecRange, spec_ranges
-from lexmax.indexing import EncoderChoice, index_documents
+from lexmax.indexing import IndexChoice, index_documents
 from lexmax.merging import COMPACT, worth_merging
 from lexmax.types import Document, Hits, SparseBatch, TokenBatch
 
@@ -50,7 +51,7 @@ def answers(collection: Collection) -> list[Hits]:
     vectors = tokens.encode_queries(["sail bone", "calcium air dense"])
     found = [
         snapshot.search_sparse(queries, 200),
-        snapshot.search_multivector(vectors, 200, n_candidates=None),
+        snapshot.search_multivector(vectors, 200, engine=EXACT_MAXSIM),
     ]
     return [Hits(_by_serial(snapshot.serials, hits), hits.scores) for hits in found]
 
@@ -163,7 +164,7 @@ def test_documents_deleted_during_a_merge_stay_deleted(
 
     class Meanwhile(Silent):
         def advance(self, stage: str, done: int, total: int) -> None:
-            if stage == "index" and done == total:
+            if stage == "fde" and done == total:
                 collection.delete(["d0"])
                 collection.add([Document("d15", "vitamin"), Document("new", "vitamin")])
 
@@ -224,13 +225,14 @@ def test_segments_of_other_encoders_stay_apart(tmp_path: Path, cheap_encoders: E
 
 
 def test_halves_are_copied_as_they_are(tmp_path: Path) -> None:
+    from lexmax.index.multivector_build import MultiVectorPlan
     from lexmax.index.segment import Segment, SegmentPlan, SegmentWriter
 
     vectors = TokenBatch.from_rows([np.eye(3, dtype=np.float32) * 0.3, np.ones((1, 3))], 3)
     encoders = {"multivector": {"spec": "x", "fingerprint": "x"}}
 
     def plan(name: str) -> SegmentPlan:
-        return SegmentPlan(name, np.array([4, 6]), encoders, 3, codec="fp16")
+        return SegmentPlan(name, np.array([4, 6]), encoders, 3, MultiVectorPlan("fp16"))
 
     writer = SegmentWriter(tmp_path / "s" / "a", tmp_path / "t" / "a", plan("a"))
     writer.append(None, vectors)
@@ -316,7 +318,7 @@ def test_a_batch_job_merges_what_it_built(tmp_path: Path) -> None:
             tmp_path / "ix",
             iter(documents(start, start + 10)),
             name=None,
-            choice=EncoderChoice(multivector=None),
+            choice=IndexChoice(multivector=None),
             watcher=Silent(),
         )
     assert (report.n_docs, report.n_segments) == (30, 1)

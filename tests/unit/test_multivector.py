@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,31 @@ from lexmax.errors import CorruptionError, QueryError, ShapeError
 from lexmax.index.candidates import CandidateIndex
 from lexmax.index.fde import FdeParameters
 from lexmax.index.multivector import MultiVectorIndex
+from lexmax.index.multivector_build import MultiVectorPlan, build_multivector
+from lexmax.index.multivector_engines import (
+    AUTO_MAXSIM,
+    EXACT_MAXSIM,
+    MultiVectorEngine,
+    parse_multivector_engine,
+)
 from lexmax.index.tokens import TokenStore
 from lexmax.types import TokenBatch
 
 DIM = 24
+Source = Callable[[int], MultiVectorEngine]
 FDE = FdeParameters(dim=DIM, repetitions=6, k_sim=3, d_proj=8)
+
+
+def fde(candidates: int) -> MultiVectorEngine:
+    return parse_multivector_engine(f"fde?candidates={candidates}")
+
+
+def centroids(candidates: int) -> MultiVectorEngine:
+    return parse_multivector_engine(f"centroids?candidates={candidates}")
+
+
+def built(store: TokenStore, *, seed: int = 42, **more: Any) -> MultiVectorIndex:
+    return build_multivector(store, MultiVectorPlan(seed=seed), parameters=FDE, **more)
 
 
 def _tokens(n_docs: int, *, seed: int = 0) -> TokenBatch:
@@ -37,43 +58,49 @@ def _queries(documents: TokenBatch, ordinals: list[int]) -> TokenBatch:
 @pytest.fixture(scope="module", params=[300, 1300], ids=["flat", "pq4"])
 def index(request: pytest.FixtureRequest) -> MultiVectorIndex:
     store = TokenStore.from_batch(_tokens(request.param))
-    return MultiVectorIndex.build(store, parameters=FDE, seed=3)
+    return built(store, seed=3)
 
 
-def test_candidates_hold_most_of_the_best(index: MultiVectorIndex) -> None:
+@pytest.mark.parametrize("source", [fde, centroids])
+def test_candidates_hold_most_of_the_best(index: MultiVectorIndex, source: Source) -> None:
     queries = _queries(index.store.decode(np.arange(100)), list(range(30)))
-    exact = index.search(queries, 10, n_candidates=None)
-    found = index.search(queries, 10, n_candidates=100)
+    exact = index.search(queries, 10, engine=EXACT_MAXSIM)
+    found = index.search(queries, 10, engine=source(100))
     overlap = [len(np.intersect1d(exact.ordinals[i], found.ordinals[i])) for i in range(30)]
     assert np.mean(overlap) >= 9
     np.testing.assert_array_equal(found.ordinals[:, 0], np.arange(30))
 
 
-def test_a_score_does_not_depend_on_how_the_document_was_found(index: MultiVectorIndex) -> None:
+@pytest.mark.parametrize("source", [fde, centroids])
+def test_a_score_does_not_depend_on_how_the_document_was_found(
+    index: MultiVectorIndex, source: Source
+) -> None:
     queries = _queries(index.store.decode(np.arange(5)), [0, 4])
-    found = index.search(queries, 8, n_candidates=50)
+    found = index.search(queries, 8, engine=source(50))
     for i in range(2):
         ordinals, scores = found.row(i)
         np.testing.assert_array_equal(scores, index.score(queries.row(i), ordinals))
         assert (np.diff(scores) <= 0).all()
 
 
-def test_a_batch_is_its_queries_one_by_one(index: MultiVectorIndex) -> None:
+@pytest.mark.parametrize("source", [fde, centroids])
+def test_a_batch_is_its_queries_one_by_one(index: MultiVectorIndex, source: Source) -> None:
     queries = _queries(index.store.decode(np.arange(20)), [3, 8, 15])
-    batch = index.search(queries, 7, n_candidates=20)
+    batch = index.search(queries, 7, engine=source(20))
     for i in range(3):
-        single = index.search(queries.slice(i, i + 1), 7, n_candidates=20)
+        single = index.search(queries.slice(i, i + 1), 7, engine=source(20))
         np.testing.assert_array_equal(batch.ordinals[i], single.ordinals[0])
         np.testing.assert_array_equal(batch.scores[i], single.scores[0])
 
 
+@pytest.mark.parametrize("source", [fde, centroids])
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.06, 0.0])
 def test_deleted_documents_do_not_take_the_places_of_candidates(
-    index: MultiVectorIndex, share: float
+    index: MultiVectorIndex, source: Source, share: float
 ) -> None:
     queries = _queries(index.store.decode(np.arange(9)), [0, 7])
     alive = np.random.default_rng(5).random(index.store.n_docs) < share
-    found = index.search(queries, 60, n_candidates=60, alive=alive)
+    found = index.search(queries, 60, engine=source(60), alive=alive)
     assert alive[found.ordinals[found.ordinals >= 0]].all()
     expected = min(60, int(alive.sum()))
     np.testing.assert_array_equal((found.ordinals >= 0).sum(axis=1), expected)
@@ -87,22 +114,23 @@ def test_the_living_candidates_are_the_best_living_estimates(index: MultiVectorI
     assert len(np.unique(ranked)) == n_docs
     alive = np.ones(n_docs, dtype=bool)
     alive[ranked[:150]] = False
-    found = index.search(queries, 40, n_candidates=40, alive=alive)
+    found = index.search(queries, 40, engine=fde(40), alive=alive)
     np.testing.assert_array_equal(np.sort(found.ordinals[0]), np.sort(ranked[150:190]))
 
 
-def test_k_above_the_candidates_asks_for_as_many(index: MultiVectorIndex) -> None:
+@pytest.mark.parametrize("source", [fde, centroids])
+def test_k_above_the_candidates_asks_for_as_many(index: MultiVectorIndex, source: Source) -> None:
     queries = _queries(index.store.decode(np.arange(3)), [2])
-    assert (index.search(queries, 90, n_candidates=10).ordinals >= 0).sum() == 90
-    everything = index.search(queries, 10**9, n_candidates=10)
+    assert (index.search(queries, 90, engine=source(10)).ordinals >= 0).sum() == 90
+    everything = index.search(queries, 10**9, engine=source(10))
     assert everything.ordinals.shape == (1, index.store.n_docs)
     assert (everything.ordinals >= 0).all()
 
 
 def test_a_query_without_tokens_has_no_hits(index: MultiVectorIndex) -> None:
     empty = TokenBatch.from_rows([np.zeros((0, DIM), np.float32)], DIM)
-    for n_candidates in (None, 20):
-        hits = index.search(empty, 5, n_candidates=n_candidates)
+    for engine in (EXACT_MAXSIM, AUTO_MAXSIM, fde(20), centroids(20)):
+        hits = index.search(empty, 5, engine=engine)
         np.testing.assert_array_equal(hits.ordinals, np.full((1, 5), -1))
     assert index.candidates is not None
     assert len(index.candidates.search(empty, 5).row(0)[0]) == 0
@@ -114,7 +142,6 @@ def test_a_query_without_tokens_has_no_hits(index: MultiVectorIndex) -> None:
     [
         ({"k": 0}, QueryError, "k is 0; expected 1 or more"),
         ({"k": -3}, QueryError, "k is -3"),
-        ({"n_candidates": 0}, QueryError, "n_candidates is 0; expected 1 or more, or None"),
         ({"alive": np.ones(3, bool)}, ShapeError, "one a document"),
         ({"alive": np.ones(300, np.int8)}, ShapeError, "expected bool"),
         ({"queries": TokenBatch.from_rows([], 7)}, ShapeError, f"dim 7, documents {DIM}"),
@@ -136,9 +163,9 @@ def test_an_opened_index_answers_as_the_built_one(index: MultiVectorIndex, tmp_p
     index.save(tmp_path)
     opened = MultiVectorIndex.open(tmp_path, index.parameters())
     queries = _queries(index.store.decode(np.arange(9)), [1, 8])
-    for n_candidates in (None, 30):
-        found = opened.search(queries, 9, n_candidates=n_candidates)
-        expected = index.search(queries, 9, n_candidates=n_candidates)
+    for engine in (EXACT_MAXSIM, AUTO_MAXSIM, fde(30), centroids(30)):
+        found = opened.search(queries, 9, engine=engine)
+        expected = index.search(queries, 9, engine=engine)
         np.testing.assert_array_equal(found.ordinals, expected.ordinals)
         np.testing.assert_array_equal(found.scores, expected.scores)
     before = _bytes(tmp_path)
@@ -148,11 +175,11 @@ def test_an_opened_index_answers_as_the_built_one(index: MultiVectorIndex, tmp_p
 
 
 def test_equal_stores_and_seeds_give_equal_bytes(index: MultiVectorIndex, tmp_path: Path) -> None:
-    again = MultiVectorIndex.build(index.store, parameters=FDE, seed=3)
-    other = MultiVectorIndex.build(index.store, parameters=FDE, seed=4)
-    for name, built in (("a", index), ("b", again), ("c", other)):
+    again = built(index.store, seed=3)
+    other = built(index.store, seed=4)
+    for name, made in (("a", index), ("b", again), ("c", other)):
         (tmp_path / name).mkdir()
-        built.save(tmp_path / name)
+        made.save(tmp_path / name)
     assert _bytes(tmp_path / "a") == _bytes(tmp_path / "b")
     assert _bytes(tmp_path / "a") != _bytes(tmp_path / "c")
 
@@ -160,8 +187,8 @@ def test_equal_stores_and_seeds_give_equal_bytes(index: MultiVectorIndex, tmp_pa
 @pytest.mark.parametrize("n_docs", [1, 2, 17])
 def test_few_documents(n_docs: int) -> None:
     documents = _tokens(n_docs)
-    index = MultiVectorIndex.build(TokenStore.from_batch(documents), parameters=FDE)
-    found = index.search(_queries(documents, [n_docs - 1]), 1, n_candidates=1)
+    index = built(TokenStore.from_batch(documents))
+    found = index.search(_queries(documents, [n_docs - 1]), 1, engine=fde(1))
     assert found.ordinals[0, 0] == n_docs - 1
 
 
@@ -170,14 +197,14 @@ def test_documents_without_tokens_are_found_by_no_query() -> None:
     one = np.eye(1, DIM, dtype=np.float32)
     for rows, expected in (([nothing] * 1200, []), ([nothing, one, nothing], [1])):
         store = TokenStore.from_batch(TokenBatch.from_rows(rows, DIM))
-        index = MultiVectorIndex.build(store, parameters=FDE)
-        hits = index.search(TokenBatch.from_rows([one], DIM), 2, n_candidates=2)
+        index = built(store)
+        hits = index.search(TokenBatch.from_rows([one], DIM), 2, engine=fde(2))
         np.testing.assert_array_equal(hits.row(0)[0], expected)
 
 
 def test_an_empty_store_has_no_candidates_and_no_hits() -> None:
     store = TokenStore.from_batch(TokenBatch.from_rows([], DIM))
-    index = MultiVectorIndex.build(store)
+    index = build_multivector(store)
     assert index.candidates is None
     one = TokenBatch.from_rows([np.eye(1, DIM, dtype=np.float32)], DIM)
     assert index.search(one, 3).ordinals.shape == (1, 0)
@@ -194,14 +221,15 @@ def test_progress_counts_every_document_once() -> None:
 
 
 def test_documents_past_the_sample_are_encoded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lexmax.index.candidates.MAX_SAMPLE", 100)
+    monkeypatch.setattr("lexmax.index.candidate_build.MAX_SAMPLE", 100)
     told: list[int] = []
     documents = _tokens(400)
-    index = MultiVectorIndex.build(
-        TokenStore.from_batch(documents), parameters=FDE, progress=told.append
+    index = built(
+        TokenStore.from_batch(documents),
+        progress=lambda stage, done: told.append(done) if stage == "fde" else None,
     )
     assert told[-1] == 400
-    found = index.search(_queries(documents, list(range(0, 400, 20))), 1, n_candidates=40)
+    found = index.search(_queries(documents, list(range(0, 400, 20))), 1, engine=fde(40))
     np.testing.assert_array_equal(found.ordinals[:, 0], np.arange(0, 400, 20))
 
 
@@ -229,7 +257,7 @@ def _other_candidates(name: str, value: Any) -> Any:
     ],
 )
 def test_parameters_that_are_not_of_these_files(tmp_path: Path, damage: Any) -> None:
-    index = MultiVectorIndex.build(TokenStore.from_batch(_tokens(300)), parameters=FDE)
+    index = built(TokenStore.from_batch(_tokens(300)))
     index.save(tmp_path)
     with pytest.raises(CorruptionError, match=str(tmp_path)):
         MultiVectorIndex.open(tmp_path, damage(index.parameters()))

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 from bmp import Indexer, Searcher
-from measuring import Task, built, note, read_task, report, timed
+from measuring import built, note, report, timed
+from task import Task, read_task
 from vectors import Vectors, map_vectors, truth_path
 
 _BLOCK_DOCS = 32

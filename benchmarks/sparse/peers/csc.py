@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import Task, built, note, read_task, report, timed
+from measuring import built, note, report, timed
 from numba import njit
+from task import Task, read_task
 from truth import transposed
 
 _FILES = ("starts", "rows", "weights")

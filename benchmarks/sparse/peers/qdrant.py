@@ -5,7 +5,8 @@ from time import process_time_ns
 from typing import Any
 
 import qdrant_edge as qdrant
-from measuring import Task, built, note, read_task, report, timed
+from measuring import built, note, report, timed
+from task import Task, read_task
 
 _VECTOR = "weights"
 _BATCH = 2000

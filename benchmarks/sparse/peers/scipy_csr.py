@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
-from measuring import built, read_task, report, timed
+from measuring import built, report, timed
 from profiles import VOCABULARY
 from scipy.sparse import csr_matrix
+from task import read_task
 
 # A query reads the whole matrix: few of them tell enough.
 _QUERIES = 20

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import seismic
-from measuring import Task, built, read_task, report, timed
+from measuring import built, report, timed
+from task import Task, read_task
 from vectors import Vectors
 
 # Lists must grow with the collection; on concentrated ones shorter lists reach the same recall.

@@ -1,11 +1,10 @@
 """How are a system's build and its queries timed? The same for every system.
 
-A system is a script that reads a `Task` from its arguments, builds (or finds) its index by
-`built`, answers one query at a time by `timed`, and prints a row by `report`. It runs in its own
-environment, so this needs nothing but numpy.
+A system is a script that reads a `Task` from its arguments (task.py of the benchmark), builds (or
+finds) its index by `built`, answers one query at a time by `timed`, and prints a row by `report`.
+It runs in its own environment, so this needs nothing but numpy.
 """
 
-import argparse
 import json
 import os
 import resource
@@ -14,87 +13,41 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from memory import PeakMemory
 from numpy.typing import NDArray
-from vectors import Vectors, map_vectors, read_figures
 
 Figures: TypeAlias = dict[str, float | int | str | None]
 
 _WARM_QUERIES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What a system is asked for.
+class Task(Protocol):
+    """What a system is asked for; every benchmark has its own."""
 
-    Attributes:
-        data: folder of a collection, as `vectors.py` says.
-        indexes: folder to keep indexes in.
-        found: folder for the ordinals found.
-        name: `test`, or `train` for tuning.
-        queries: how many of the queries.
-        ks: values of k.
-        build_only: leave after the build.
-        rebuild: do not use an index that is there.
-        engines: lexmax only, engine specs.
-        threads: lexmax only, threads of a search over all queries.
+    @property
+    def indexes(self) -> Path:
+        """Folder to keep indexes in."""
+        ...
+
+    @property
+    def found(self) -> Path:
+        """Folder for the ordinals found."""
+        ...
+
+    @property
+    def rebuild(self) -> bool:
+        """Do not use an index that is there."""
+        ...
+
+
+def built(task: Task, index: str, build: Callable[[Path], float | None]) -> tuple[Path, Figures]:
+    """The folder of an index, made by `build` if it is not there, and what the build took.
+
+    `build` may return seconds of one thread that went into making its input: they do not count.
     """
-
-    data: Path
-    indexes: Path
-    found: Path
-    name: str
-    queries: int
-    ks: tuple[int, ...]
-    build_only: bool
-    rebuild: bool
-    engines: tuple[str, ...]
-    threads: tuple[int, ...]
-
-    def documents(self) -> Vectors:
-        """The collection, mapped."""
-        return map_vectors(self.data, "documents")
-
-    def query_rows(self) -> list[tuple[NDArray[np.uint32], NDArray[np.float32]]]:
-        """The queries, in memory."""
-        queries = map_vectors(self.data, self.name)
-        rows = [queries.row(i) for i in range(min(self.queries, len(queries)))]
-        return [(np.array(terms), np.array(weights)) for terms, weights in rows]
-
-
-def read_task() -> Task:
-    """The task that the arguments ask for."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--indexes", type=Path, required=True)
-    parser.add_argument("--found", type=Path, required=True)
-    parser.add_argument("--name", default="test")
-    parser.add_argument("--queries", type=int, default=200)
-    parser.add_argument("--k", default="10")
-    parser.add_argument("--build-only", action="store_true")
-    parser.add_argument("--rebuild", action="store_true")
-    parser.add_argument("--engines", default="exact")
-    parser.add_argument("--threads", default="1")
-    asked = parser.parse_args()
-    return Task(
-        asked.data.resolve(),
-        asked.indexes.resolve(),
-        asked.found.resolve(),
-        asked.name,
-        asked.queries,
-        tuple(int(k) for k in asked.k.split(",")),
-        asked.build_only,
-        asked.rebuild,
-        tuple(asked.engines.split(",")),
-        tuple(int(n) for n in asked.threads.split(",")),
-    )
-
-
-def built(task: Task, index: str, build: Callable[[Path], None]) -> tuple[Path, Figures]:
-    """The folder of an index, made by `build` if it is not there, and what the build took."""
     folder = task.indexes / index
     figures_path = task.indexes / f"{index}.build.json"
     if task.rebuild or not figures_path.exists():
@@ -103,19 +56,19 @@ def built(task: Task, index: str, build: Callable[[Path], None]) -> tuple[Path, 
         folder.mkdir(parents=True)
         figures = _build_figures(folder, build)
         figures_path.write_text(json.dumps(figures, indent=1) + "\n")
-    return folder, dict(read_figures(figures_path))
+    return folder, dict(json.loads(figures_path.read_text()))
 
 
-def _build_figures(folder: Path, build: Callable[[Path], None]) -> Figures:
-    load, cpu_before, began = os.getloadavg()[0], _cpu_s(), time.perf_counter()
+def _build_figures(folder: Path, build: Callable[[Path], float | None]) -> Figures:
+    load_before, cpu_before, began = os.getloadavg()[0], _cpu_s(), time.perf_counter()
     with PeakMemory() as memory:
-        build(folder)
+        aside = build(folder) or 0.0
     return {
-        "build_s": round(time.perf_counter() - began, 2),
-        "build_cpu_s": round(_cpu_s() - cpu_before, 2),
+        "build_s": round(time.perf_counter() - began - aside, 2),
+        "build_cpu_s": round(_cpu_s() - cpu_before - aside, 2),
         "bytes": sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()),
         "peak_build_bytes": memory.bytes,
-        "load_at_build": round(load, 1),
+        "load_at_build": round(max(load_before, os.getloadavg()[0]), 1),
     }
 
 

@@ -1,0 +1,1 @@
+"""How are vectors kept of which a few with the greatest inner products are wanted?"""

@@ -1,0 +1,155 @@
+"""The command that makes a collection and brings documents into it."""
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from lexmax.errors import InputError
+
+if TYPE_CHECKING:
+    from lexmax.indexing import IndexChoice
+
+
+def index(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The collection's folder.")],
+    corpus: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CORPUS...",
+            help="Files of documents: .jsonl with _id, title, text (BEIR), .tsv with id, text "
+            "(MS MARCO), either with .gz or .zst; a BEIR folder; or - for stdin.",
+        ),
+    ],
+    sparse: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoder of term weights, such as bm25 or bm25?stemmer=english; or none."
+        ),
+    ] = None,
+    multivector: Annotated[
+        str | None,
+        typer.Option(help="Encoder of token vectors, such as minilm?max_tokens=128; or none."),
+    ] = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            help="How token vectors are stored: int8 (by default), fp16, residual4 or residual2, "
+            "which take about dim + 6, 2 dim, dim / 2 + 4 and dim / 4 + 4 bytes a token."
+        ),
+    ] = None,
+    engines: Annotated[
+        str | None,
+        typer.Option(
+            help="What finds candidates for MaxSim: centroids, fde, both joined by a comma (by "
+            "default), or none, which scores all documents."
+        ),
+    ] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the exact best documents that searches are to find, such as 0.95: how "
+            "many candidates that takes is measured when segments are built.",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
+    sample_queries: Annotated[
+        Path | None,
+        typer.Option(
+            help="Queries to measure recall with: a text a line, or .jsonl with text. Without "
+            "them pieces of the documents serve."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only say how long it will take and how large it will be."),
+    ] = False,
+    max_rejects: Annotated[
+        int, typer.Option(help="Stop when more entries than this cannot be stored.", min=0)
+    ] = 1000,
+) -> None:
+    """Index documents into the collection at PATH, which is made if it does not exist.
+
+    Documents of a known id are replaced. Entries that cannot be stored are counted and written to
+    PATH/rejects.jsonl. Ctrl-C, a kill or a full disk loses nothing: run the same command again.
+
+    Example: `lexmax index scifact-index scifact/corpus.jsonl.gz`
+    """
+    from lexmax.indexing import index_corpus
+    from lexmax.progress import watch
+    from lexmax.report import print_forecast, print_index_report
+
+    choice = _choice(sparse, multivector, codec, engines, recall)
+    if dry_run:
+        from lexmax.forecast import forecast
+
+        with watch() as watching:
+            predicted = forecast(corpus, choice=choice, watcher=watching)
+        print_forecast(predicted, path, Console())
+        return
+    with resumable(), watch() as watching:
+        report = index_corpus(
+            path,
+            corpus,
+            choice=choice,
+            watcher=watching,
+            max_rejects=max_rejects,
+            sample_queries=sample_queries,
+        )
+    print_index_report(report, path, Console())
+
+
+@contextmanager
+def resumable() -> Generator[None, None, None]:
+    """Say what Ctrl-C leaves, which typer would not."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; what was finished is kept, run the same command to go on\n")
+        raise typer.Exit(130) from None
+
+
+def _choice(
+    sparse: str | None,
+    multivector: str | None,
+    codec: str | None,
+    engines: str | None,
+    recall: float | None,
+) -> "IndexChoice | None":
+    from lexmax.index.multivector_build import MultiVectorPlan
+    from lexmax.indexing import IndexChoice
+
+    if (sparse, multivector, codec, engines, recall) == (None,) * 5:
+        return None
+    default, plan = IndexChoice(), MultiVectorPlan()
+    names = _engine_names(engines)
+    return IndexChoice(
+        _or_default(sparse, default.sparse),
+        _or_default(multivector, default.multivector),
+        plan=MultiVectorPlan(
+            plan.codec if codec is None else codec,  # type: ignore[arg-type]
+            "centroids" in names,
+            "fde" in names,
+            recall,
+        ),
+    )
+
+
+def _or_default(spec: str | None, default: str | None) -> str | None:
+    return default if spec is None else None if spec == "none" else spec
+
+
+def _engine_names(text: str | None) -> set[str]:
+    if text is None:
+        return {"centroids", "fde"}
+    names = {name.strip() for name in text.split(",")} - {"none", ""}
+    if unknown := names - {"centroids", "fde"}:
+        raise InputError(
+            f"--engines names {', '.join(sorted(unknown))}; expected centroids, fde, both, or none"
+        )
+    return names
