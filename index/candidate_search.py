@@ -21,6 +21,7 @@ from lexmax.index.multivector_engines import (
     Source,
     SparseSource,
     WarpSource,
+    XtrSource,
     source_name,
 )
 from lexmax.index.plaid import plaid_candidates
@@ -104,11 +105,15 @@ class CandidateSearch:
         centroids = _built(self.centroids, "centroids")
         if isinstance(source, WarpSource):
             return warp_candidates(centroids, self.store, source, wanted.query, n, wanted.alive)
+        if isinstance(source, XtrSource):
+            return None
         if isinstance(source, PlaidSource):
             return plaid_candidates(centroids, source, wanted.query, wanted.k, wanted.alive)
         return _by_centroids(centroids, source, wanted, n)
 
     def _number(self, source: Source, wanted: Wanted) -> int:
+        if isinstance(source, XtrSource):
+            return wanted.k
         if source.candidates is not None:
             return max(source.candidates, wanted.k)
         name = source_name(source)

@@ -60,6 +60,7 @@ class CentroidIndex:
         codes: uint16 (n_tokens,), in the order of the token store.
         offsets: int64 (n_docs + 1,), first token of each document, then n_tokens.
         mean_residual: mean length of a token less its centroid, when these were trained.
+        source: folder that the arrays are mapped from, if any.
 
     Raises:
         ShapeError: if these do not fit together.
@@ -70,6 +71,7 @@ class CentroidIndex:
     offsets: NDArray[np.int64]
     mean_residual: float
     lists: CentroidLists | None = None
+    source: Path | None = None
     # Empty until they are asked for: 4 bytes a token in memory.
     _clusters: list[_native.TokenClusters] = field(
         default_factory=list[_native.TokenClusters], init=False, repr=False
@@ -150,7 +152,8 @@ class CentroidIndex:
             starts = map_npy(directory / _STARTS, (np.int64,), 1)
             lists = CentroidLists(starts, map_npy(directory / _LISTS, (np.uint16,), 1))
         try:
-            return CentroidIndex(Centroids.open(directory), codes, offsets, residual, lists)
+            centroids = Centroids.open(directory)
+            return CentroidIndex(centroids, codes, offsets, residual, lists, directory)
         except ShapeError as error:
             raise CorruptionError(f"{directory}: {error}; {_REMEDY}") from error
 
@@ -232,9 +235,10 @@ class CentroidIndex:
             n, greatest = len(self.centroids), int(self.codes.max(initial=0))
             if greatest >= n:
                 raise CorruptionError(
-                    f"found a token of centroid {greatest}; expected less than {n}; {_REMEDY}"
+                    f"{self.source or 'centroids'}: found a token of centroid {greatest}; "
+                    f"expected less than {n}; {_REMEDY}"
                 )
-            rows = QuantisedRows.of(self.centroids.vectors.astype(np.float32))
+            rows = self.centroids.means
             self._clusters.append(
                 _native.TokenClusters(self.codes, self.offsets, rows.codes, rows.scales)
             )

@@ -8,7 +8,6 @@ heads are tried: some 2,300 products instead of 65,536, and 99 of 100 tokens fin
 from dataclasses import dataclass, field
 from math import log2, sqrt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +82,10 @@ class Centroids:
     _means: QuantisedRows = field(init=False, repr=False)
     _quantised_heads: QuantisedRows = field(init=False, repr=False)
     _middle: NDArray[np.float32] = field(init=False, repr=False)
+    # Empty until they are asked for.
+    _unit: list[NDArray[np.float32]] = field(
+        default_factory=list[NDArray[np.float32]], init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         n, dim = self.vectors.shape
@@ -161,6 +164,11 @@ class Centroids:
         )
         return nearest
 
+    @property
+    def means(self) -> QuantisedRows:
+        """The centroids, quantised row by row."""
+        return self._means
+
     def table(self, query: NDArray[np.float32], *, path: str = "auto") -> NDArray[np.uint8]:
         """How near every centroid is to every query token: (n, query tokens, padded to 32).
 
@@ -194,7 +202,9 @@ class Centroids:
 
     def similarities(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """Inner products (n, query tokens) with the directions of the centroids."""
-        products: NDArray[Any] = unit(self.vectors.astype(np.float32)) @ query.T
+        if not self._unit:
+            self._unit.append(unit(self.vectors.astype(np.float32)))
+        products: NDArray[np.float32] = self._unit[0] @ query.T
         return products
 
 

@@ -17,8 +17,16 @@ from lexmax.index.candidate_search import CandidateSearch, Wanted
 from lexmax.index.candidates import CandidateIndex
 from lexmax.index.centroid_index import CentroidIndex
 from lexmax.index.enough import Enough
-from lexmax.index.multivector_engines import AUTO_MAXSIM, EXACT_MAXSIM, MultiVectorEngine
+from lexmax.index.multivector_engines import (
+    AUTO_MAXSIM,
+    EXACT_MAXSIM,
+    MultiVectorEngine,
+    Source,
+    WarpSource,
+    XtrSource,
+)
 from lexmax.index.tokens import TokenStore
+from lexmax.index.warp import xtr_scores
 from lexmax.types import Hits, Json, TokenBatch
 
 Row = tuple[NDArray[np.int64], NDArray[np.float32]]
@@ -160,10 +168,18 @@ class MultiVectorIndex:
     def _best(self, engine: MultiVectorEngine, wanted: Wanted, threads: int) -> Row:
         if len(wanted.query) == 0 or wanted.n_living == 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        if engine.imputes and self.centroids is not None:
+            return self._imputed(self.centroids, engine.sources[0], wanted)
         ordinals = None
-        if engine != EXACT_MAXSIM:
+        if engine != EXACT_MAXSIM and not engine.imputes:
             search = CandidateSearch(self.store, self.candidates, self.centroids, self.enough)
             ordinals = search.candidates(engine, wanted)
         return self.store.best(
             wanted.query, ordinals, wanted.k, alive=wanted.alive, threads=threads
         )
+
+    def _imputed(self, near: CentroidIndex, source: Source, wanted: Wanted) -> Row:
+        if not isinstance(source, XtrSource):
+            raise TypeError(f"{source} does not impute")
+        probing = WarpSource(probes=source.probes, bound=source.bound)
+        return xtr_scores(near, self.store, probing, wanted.query, wanted.k, wanted.alive)

@@ -16,6 +16,7 @@ from lexmax.index.centroids import suitable_number
 from lexmax.index.fde import FdeParameters
 from lexmax.index.multivector import MultiVectorIndex
 from lexmax.index.recall import drawn_queries, enough, write_queries
+from lexmax.index.stores.spec import parse_store
 from lexmax.index.token_codec import Codec
 from lexmax.index.tokens import TokenStore
 from lexmax.types import Json, TokenBatch
@@ -36,6 +37,7 @@ class MultiVectorPlan:
         codec: how token vectors are stored.
         centroids: whether tokens get centroids; codecs of residuals always have them.
         fde: whether documents get fixed-dimensional encodings.
+        fde_store: how these are kept, as `stores.spec.parse_store` reads it; None chooses by size.
         recall: share of the exact best that searches are to find; None for fixed numbers of
             candidates.
         seed: of samples and all that is drawn at random.
@@ -46,6 +48,7 @@ class MultiVectorPlan:
     centroids: bool = True
     fde: bool = True
     recall: float | None = None
+    fde_store: str | None = None
     seed: int = 42
     threads: int = 1
 
@@ -54,6 +57,8 @@ class MultiVectorPlan:
             raise InputError(
                 f"found codec {self.codec!r}; expected one of {', '.join(get_args(Codec))}"
             )
+        if self.fde_store is not None:
+            parse_store(self.fde_store)
         if self.recall is not None and not 0 < self.recall <= 1:
             raise InputError(f"recall is {self.recall}; expected above 0 and at most 1")
 
@@ -64,6 +69,7 @@ class MultiVectorPlan:
             "centroids": self.centroids,
             "fde": self.fde,
             "recall": self.recall,
+            "fde_store": self.fde_store,
             "seed": self.seed,
         }
 
@@ -103,8 +109,8 @@ def build_multivector(
 
     `inherited` lends its centroids if they fit these tokens as well as its own. `samples` are
     queries that recall is measured with where the plan asks for it; None draws some from the
-    documents. Residuals and samples are written to `folder`. `progress` is told stages and how many documents have passed them. The
-    same store, plan and inheritance give the same bytes.
+    documents. Residuals and samples are written to `folder`. `progress` is told stages and how
+    many documents have passed them. The same store, plan and inheritance give the same bytes.
 
     Raises:
         ShapeError: if `parameters` are for another dim.
@@ -125,6 +131,7 @@ def build_multivector(
         fde = CandidateIndex.build(
             store,
             parameters=parameters or FdeParameters(dim=store.dim, seed=plan.seed),
+            store_spec=None if plan.fde_store is None else parse_store(plan.fde_store),
             projection_dim=_PROJECTION_DIM,
             seed=plan.seed,
             threads=plan.threads,

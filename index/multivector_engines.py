@@ -52,6 +52,17 @@ class WarpSource:
 
 
 @dataclass(frozen=True, slots=True)
+class XtrSource:
+    """As WARP, but the imputed sums are the result: for encoders trained to be searched so (XTR).
+
+    Attributes: as of `WarpSource`; there are no candidates, because nothing is scored again.
+    """
+
+    probes: int = 32
+    bound: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlaidSource:
     """The stages of PLAID, as a baseline.
 
@@ -75,13 +86,14 @@ class SparseSource:
     candidates: int | None = None
 
 
-Source: TypeAlias = FdeSource | CentroidSource | WarpSource | PlaidSource | SparseSource
+Source: TypeAlias = FdeSource | CentroidSource | WarpSource | XtrSource | PlaidSource | SparseSource
 
 SOURCES: Mapping[str, type[Source]] = MappingProxyType(
     {
         "fde": FdeSource,
         "centroids": CentroidSource,
         "warp": WarpSource,
+        "xtr": XtrSource,
         "plaid": PlaidSource,
         "sparse": SparseSource,
     }
@@ -106,6 +118,11 @@ class MultiVectorEngine:
     sources: tuple[Source, ...] = ()
 
     @property
+    def imputes(self) -> bool:
+        """Whether scores are imputed, which only some encoders are trained for."""
+        return any(isinstance(source, XtrSource) for source in self.sources)
+
+    @property
     def needs_terms(self) -> bool:
         """Whether a query must come with its terms."""
         return any(isinstance(source, SparseSource) for source in self.sources)
@@ -125,7 +142,10 @@ def parse_multivector_engine(text: str) -> MultiVectorEngine:
     """
     if text in _WHOLE:
         return _WHOLE[text]
-    return MultiVectorEngine(text, tuple(_source(part) for part in text.split("+")))
+    sources = tuple(_source(part) for part in text.split("+"))
+    if len(sources) > 1 and any(isinstance(source, XtrSource) for source in sources):
+        raise QueryError(f"engine {text!r}: xtr gives results, not candidates; use it alone")
+    return MultiVectorEngine(text, sources)
 
 
 def _source(text: str) -> Source:

@@ -3,6 +3,8 @@
 Every kernel is tested against these, to the bit.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ def nearest(rows: QuantisedRows, centroids: QuantisedRows) -> NDArray[np.int64]:
 def table(
     centroids: QuantisedRows, queries: QuantisedRows, low: NDArray[np.float32], step: float
 ) -> NDArray[np.uint8]:
-    """Bytes (n_centroids, n_queries): similarity above `low` in steps, each operation in float32."""
+    """Bytes (n_centroids, n_queries): similarity above `low` in steps; all in float32."""
     one_step = np.float32(step)
     dots = centroids.codes.astype(np.int64) @ queries.codes.astype(np.int64).T
     similarity = dots.astype(np.float32) * centroids.scales[:, None]
@@ -34,7 +36,7 @@ def scores(
     """MaxSim over centroids, (n_docs,): for each lane the greatest byte of any token, summed."""
     rows = [
         table[codes[start:stop]].max(axis=0, initial=0).sum(dtype=np.int64)
-        for start, stop in zip(offsets[:-1], offsets[1:], strict=True)
+        for start, stop in pairwise(offsets)
     ]
     return np.array(rows, dtype=np.int64)
 
@@ -60,7 +62,7 @@ def probe_scores(
         last = column[probed[-1]] - 1 if len(probed) == n_probes else 0
         gains = np.zeros(len(column), dtype=np.int64)
         gains[probed] = column[probed] - last
-        for doc, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+        for doc, (start, stop) in enumerate(pairwise(offsets)):
             total[doc] += gains[codes[start:stop]].max(initial=0)
     return total
 

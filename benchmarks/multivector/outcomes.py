@@ -83,9 +83,10 @@ def fastest(rows: Iterable[Row]) -> Row | None:
 
 
 def no_worse(rows: Sequence[Row], peer: Row, quality: Quality) -> Row | None:
-    """Our fastest row that is no worse than a peer's in the same place."""
+    """Our fastest row that is no worse than a peer's in the same place, over as many queries."""
     here = [row for row in rows if row.system == OURS and row.place == peer.place]
-    return fastest(row for row in here if row.reaches(peer, quality))
+    same = [row for row in here if row.queries == peer.queries]
+    return fastest(row for row in same if row.reaches(peer, quality))
 
 
 def ratios(rows: Sequence[Row], quality: Quality) -> list[Ratio]:

@@ -124,7 +124,7 @@ def _line(axes: Any, name: tuple[str, str], xs: list[float], ys: list[float]) ->
         markeredgewidth=0.5,
         linestyle="-" if ours else "--",
         linewidth=1.7 if ours else 1.1,
-        zorder=3 if ours else 2,
+        zorder=2 + ours + (name == ("lexmax", "auto")),
         label=" ".join(name).strip(),
     )
 
@@ -134,7 +134,7 @@ def _miss_ticks(set_ticks: Any, low: float, high: float | None = None) -> None:
     if high is not None:
         ticks = [t for t in ticks if _miss(t) <= high + 0.3]
     places, names = [_miss(t) for t in ticks], [f"{t:g}"[1:] for t in ticks]
-    if high is None:
+    if high is None or high >= _miss(1.0):
         places, names = [*places, _miss(1.0)], [*names, "1"]
     set_ticks(places, names)
 

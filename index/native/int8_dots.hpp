@@ -189,9 +189,10 @@ class Int8Dots {
   /// Takes row `r` of the block; those that are not given keep what they had.
   void set_row(std::size_t r, const std::int8_t* codes) {
     std::uint8_t* to = rows_.data() + r * depth_;
-    std::memcpy(to, codes, dim_);
+    const std::size_t dim = dim_;
+    std::memcpy(to, codes, dim);
     if (offset())
-      for (std::size_t k = 0; k < dim_; ++k) to[k] ^= 0x80;
+      for (std::size_t k = 0; k < dim; ++k) to[k] ^= 0x80;
   }
 
   /// out (32, 32): products of the rows with the columns of a block.

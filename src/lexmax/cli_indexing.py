@@ -49,6 +49,13 @@ def index(
             "default), or none, which scores all documents."
         ),
     ] = None,
+    fde_store: Annotated[
+        str | None,
+        typer.Option(
+            help="How encodings are kept: flat, sq8, bits, pq4, pq8, opq4, opq8, ivf-pq4, ivf-pq8 "
+            "or hnsw, with parameters such as pq8?refine=4; by default by their number."
+        ),
+    ] = None,
     recall: Annotated[
         float | None,
         typer.Option(
@@ -84,7 +91,7 @@ def index(
     from lexmax.progress import watch
     from lexmax.report import print_forecast, print_index_report
 
-    choice = _choice(sparse, multivector, codec, engines, recall)
+    choice = _choice(sparse, multivector, codec, engines, fde_store, recall)
     if dry_run:
         from lexmax.forecast import forecast
 
@@ -119,12 +126,13 @@ def _choice(
     multivector: str | None,
     codec: str | None,
     engines: str | None,
+    fde_store: str | None,
     recall: float | None,
 ) -> "IndexChoice | None":
     from lexmax.index.multivector_build import MultiVectorPlan
     from lexmax.indexing import IndexChoice
 
-    if (sparse, multivector, codec, engines, recall) == (None,) * 5:
+    if (sparse, multivector, codec, engines, fde_store, recall) == (None,) * 6:
         return None
     default, plan = IndexChoice(), MultiVectorPlan()
     names = _engine_names(engines)
@@ -136,6 +144,7 @@ def _choice(
             "centroids" in names,
             "fde" in names,
             recall,
+            fde_store,
         ),
     )
 

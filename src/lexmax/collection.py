@@ -27,10 +27,11 @@ from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.verification import VerifyReport, verify
 from lexmax.merging import TIERED, MergeReport, merge_segments, worth_merging
-from lexmax.pipeline import CollectionEncoders, Pipeline
+from lexmax.pipeline import CollectionEncoders
 from lexmax.reading import Reader
 from lexmax.results import Ranking, SearchResult, check_doc_ids, refuse_text
 from lexmax.searching import Searcher
+from lexmax.stages import Pipeline
 from lexmax.types import Document, Json
 
 _FLUSH_DOCS = 4096

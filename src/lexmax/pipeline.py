@@ -1,115 +1,32 @@
-"""How is a query answered? Stages as values, and the one function that runs them.
+"""How is a query answered? The one function that runs the stages of a pipeline.
 
-A pipeline retrieves by one or more signals, fuses their rankings if there are several, and may
-score the fused candidates again by MaxSim. Arrays inside; documents are looked up by the caller.
+Arrays inside; documents are looked up by the caller.
 """
 
 import os
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.encoders import Encoders, MultiVectorEncoder, SparseEncoder
-from lexmax.errors import EncoderError, PipelineError, QueryError
+from lexmax.errors import EncoderError, PipelineError
 from lexmax.fusion import reciprocal_rank
-from lexmax.index.engines import EXACT, SparseEngine, parse_engine
-from lexmax.index.multivector_engines import (
-    AUTO_MAXSIM,
-    EXACT_MAXSIM,
-    MultiVectorEngine,
-    parse_multivector_engine,
-)
+from lexmax.index.carving import carved
+from lexmax.index.engines import EXACT, SparseEngine
+from lexmax.index.multivector_engines import AUTO_MAXSIM, MultiVectorEngine
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.tokens import TokenStore
+from lexmax.stages import PRESETS, Fuse, Pipeline, Rerank, Retrieve, Signal
 from lexmax.types import Hits, Json, SparseBatch, TokenBatch, best_first
 
-Signal: TypeAlias = Literal["sparse", "multivector"]
-Engine = TypeVar("Engine", SparseEngine, MultiVectorEngine)
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieve:
-    """Find documents by one signal.
-
-    Attributes:
-        signal: the index to search.
-        depth: documents to pass on; None passes on as many as the query asks for (k).
-        encoder: name of the only encoder that this stage is meant for; None for any.
-        backend: name of another system over the same sparse weights; None for our own.
-        engine: how our own searches the index; see `lexmax.index.engines` and
-            `lexmax.index.multivector_engines`. None is `exact` for sparse, `auto` for multivector.
-    """
-
-    signal: Signal
-    depth: int | None = None
-    encoder: str | None = None
-    backend: str | None = None
-    engine: SparseEngine | MultiVectorEngine | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fuse:
-    """Merge rankings by reciprocal rank (Cormack et al. 2009)."""
-
-    rank_constant: int = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Rerank:
-    """Score the best `depth` documents, at least k, again by MaxSim."""
-
-    depth: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """Stages in the order in which they run."""
-
-    name: str
-    retrieve: tuple[Retrieve, ...]
-    fuse: Fuse = field(default_factory=Fuse)
-    rerank: Rerank | None = None
-
-    @property
-    def signals(self) -> frozenset[Signal]:
-        """Indexes that a collection must have for this pipeline."""
-        needed: list[Signal] = [stage.signal for stage in self.retrieve]
-        if self.rerank:
-            needed.append("multivector")
-        if any(_needs_terms(stage) for stage in self.retrieve):
-            needed.append("sparse")
-        return frozenset(needed)
-
-
-def _needs_terms(stage: Retrieve) -> bool:
-    return isinstance(stage.engine, MultiVectorEngine) and stage.engine.needs_terms
-
-
 _BATCH = 16
-
-PRESETS: Mapping[str, Pipeline] = {
-    pipeline.name: pipeline
-    for pipeline in (
-        Pipeline("sparse", (Retrieve("sparse"),)),
-        Pipeline("bm25", (Retrieve("sparse", encoder="bm25"),)),
-        Pipeline("lucene", (Retrieve("sparse", backend="lucene"),)),
-        Pipeline("multivector", (Retrieve("multivector"),)),
-        Pipeline("multivector-exact", (Retrieve("multivector", engine=EXACT_MAXSIM),)),
-        Pipeline(
-            "hybrid",
-            (
-                Retrieve("sparse", depth=200),
-                Retrieve("multivector", depth=200),
-            ),
-            rerank=Rerank(depth=200),
-        ),
-    )
-}
+# What the fingerprint of an encoder says that was trained with the objective of XTR.
+_XTR = "objective=xtr"
 
 
 class SparseBackend(Protocol):
@@ -197,56 +114,6 @@ class Answer:
         return found
 
 
-def named(pipeline: str | Pipeline) -> Pipeline:
-    """A preset by its name; a pipeline is returned as it is.
-
-    After a colon may stand how its stages search: `bm25:query-mass?share=0.2`,
-    `multivector:fde?candidates=500`.
-
-    Raises:
-        PipelineError: if there is no preset of that name, or no stage that could search so.
-        QueryError: if there is no such engine.
-    """
-    if isinstance(pipeline, Pipeline):
-        return pipeline
-    name, _, engine = pipeline.partition(":")
-    if name not in PRESETS:
-        raise PipelineError(f"found no pipeline {name!r}; expected one of {', '.join(PRESETS)}")
-    return _with_engine(PRESETS[name], pipeline, engine) if engine else PRESETS[name]
-
-
-def _with_engine(preset: Pipeline, name: str, text: str) -> Pipeline:
-    """The preset with those stages that know this engine searching so."""
-    sparse, multivector = _parsed(parse_engine, text), _parsed(parse_multivector_engine, text)
-    if isinstance(sparse, QueryError) and isinstance(multivector, QueryError):
-        signals = {stage.signal for stage in preset.retrieve if stage.backend is None}
-        raise multivector if signals == {"multivector"} else sparse
-    chosen: Mapping[Signal, SparseEngine | MultiVectorEngine | QueryError] = {
-        "sparse": sparse,
-        "multivector": multivector,
-    }
-    stages = [_searching(stage, chosen[stage.signal]) for stage in preset.retrieve]
-    if tuple(stages) == preset.retrieve and not any(stage.engine for stage in stages):
-        raise PipelineError(
-            f"found {name!r}, but {preset.name!r} has no stage that the engine {text!r} could "
-            "search; leave the engine out"
-        )
-    return replace(preset, name=name, retrieve=tuple(stages))
-
-
-def _searching(stage: Retrieve, engine: SparseEngine | MultiVectorEngine | QueryError) -> Retrieve:
-    if isinstance(engine, QueryError) or stage.backend is not None:
-        return stage
-    return replace(stage, engine=engine)
-
-
-def _parsed(parse: Callable[[str], Engine], text: str) -> Engine | QueryError:
-    try:
-        return parse(text)
-    except QueryError as error:
-        return error
-
-
 def runnable(encoders: CollectionEncoders) -> list[str]:
     """Names of the presets that a collection with these encoders can run."""
     return [name for name, pipeline in PRESETS.items() if _obstacle(pipeline, encoders) is None]
@@ -267,7 +134,17 @@ def _obstacle(pipeline: Pipeline, encoders: CollectionEncoders) -> str | None:
             return f"is for the encoder {stage.encoder}, but this collection's is {found}"
         if stage.backend is not None and stage.backend not in encoders.backends:
             return f'needs `pip install "lexmax[{stage.backend}]"`, which is not installed'
+        if _imputes(stage) and not _trained_to_impute(encoders.multivector):
+            return "imputes scores (xtr), which this collection's encoder was not trained for"
     return None
+
+
+def _imputes(stage: Retrieve) -> bool:
+    return isinstance(stage.engine, MultiVectorEngine) and stage.engine.imputes
+
+
+def _trained_to_impute(encoder: MultiVectorEncoder | None) -> bool:
+    return encoder is not None and _XTR in encoder.fingerprint
 
 
 def run(
@@ -374,6 +251,8 @@ def _fuse(fuse: Fuse, rankings: Sequence[Hits], n_queries: int) -> Hits:
 def _rerank(rerank: Rerank, snapshot: Snapshot, tokens: TokenBatch, hits: Hits, k: int) -> Hits:
     """Queries without tokens keep the order that they had."""
     rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    if rerank.carve is not None:
+        tokens = carved(tokens, rerank.carve)
     for i in range(len(hits)):
         ordinals, scores = hits.row(i)
         ordinals, scores = ordinals[: max(rerank.depth, k)], scores[: max(rerank.depth, k)]

@@ -8,9 +8,10 @@ from lexmax import pipeline as pipelines
 from lexmax.errors import CorruptionError, QueryError
 from lexmax.index.catalog import Catalog
 from lexmax.index.snapshot import Snapshot
-from lexmax.pipeline import Answer, CollectionEncoders, Pipeline
+from lexmax.pipeline import Answer, CollectionEncoders
 from lexmax.reading import Reader
 from lexmax.results import Hit, Ranking, SearchResult, check_query
+from lexmax.stages import Pipeline, named
 
 Found = TypeVar("Found")
 
@@ -64,7 +65,7 @@ class Searcher:
         return self._seen(doc_ids, found)
 
     def _chosen(self, pipeline: str | Pipeline | None) -> Pipeline:
-        return pipelines.named(pipeline or pipelines.default_name(self.encoders))
+        return named(pipeline or pipelines.default_name(self.encoders))
 
     def _seen(self, doc_ids: Iterable[str] | None, read: Callable[[Snapshot], Found]) -> Found:
         """What `read` finds in the newest snapshot, of which only allowed documents are seen.

@@ -152,7 +152,7 @@ def test_arrays_that_do_not_fit_are_refused(damage: str) -> None:
     query = np.ones(9 if damage == "query" else dim, np.int8)
     scales = np.ones(3 if damage == "scales" else 4, np.float32)
     alive = np.ones(3, bool) if damage == "alive" else None
-    with pytest.raises(ValueError, match="must|one scale"):
+    with pytest.raises(ValueError, match=r"must|one scale"):
         _found(_native.scan_int8, 2, query, codes, scales, alive)
 
 

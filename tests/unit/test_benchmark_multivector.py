@@ -184,6 +184,7 @@ def test_a_ratio_takes_our_fastest_that_is_no_worse(module: Module) -> None:
         _row(module, mode="fde?candidates=200", cpu_p50_ms=0.5, overlap=0.85),
         _row(module, mode="fde?candidates=500", cpu_p50_ms=1.0, overlap=0.86),
         _row(module, mode="fde?candidates=500", cpu_p50_ms=0.1, overlap=0.86, dim=384),
+        _row(module, mode="fde?candidates=500", cpu_p50_ms=0.1, overlap=0.86, queries=20),
         peer,
     ]
     ((target, found, ratio),) = outcomes.target_ratios(rows)

@@ -4,8 +4,9 @@ import pytest
 from lexmax.errors import PipelineError, QueryError
 from lexmax.index import oracle_sparse
 from lexmax.index.engines import AUTO, EXACT, parse_engine
+from lexmax.index.multivector_engines import EXACT_MAXSIM, parse_multivector_engine
 from lexmax.index.sparse import SparseIndex
-from lexmax.pipeline import named
+from lexmax.stages import named
 from lexmax.types import SparseBatch
 
 
@@ -89,9 +90,37 @@ def test_nonsense_names_what_was_expected(text: str) -> None:
 
 def test_a_pipeline_names_an_engine_after_a_colon() -> None:
     pipeline = named("hybrid:query-mass?share=0.5")
-    assert [stage.engine.share for stage in pipeline.retrieve] == [0.5, 1.0]
-    assert named("bm25").retrieve[0].engine is EXACT
-    with pytest.raises(PipelineError, match="no sparse stage"):
-        named("multivector:auto")
+    assert pipeline.retrieve[0].engine == parse_engine("query-mass?share=0.5")
+    assert named("bm25").retrieve[0].engine is None
+    with pytest.raises(PipelineError, match="no stage that the engine 'auto' could search"):
+        named("lucene:auto")
     with pytest.raises(QueryError, match="no sparse engine 'quick'"):
         named("sparse:quick")
+
+
+def test_a_colon_chooses_a_multivector_engine_too() -> None:
+    (stage,) = named("multivector:fde?candidates=7").retrieve
+    assert stage.engine == parse_multivector_engine("fde?candidates=7")
+    sparse, multivector = named("hybrid:exact").retrieve
+    assert sparse.engine is EXACT
+    assert multivector.engine is EXACT_MAXSIM
+    sparse, multivector = named("hybrid:query-mass?share=0.5").retrieve
+    assert sparse.engine == parse_engine("query-mass?share=0.5")
+    assert multivector.engine is None
+    assert named("multivector:fde+sparse").signals == {"sparse", "multivector"}
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("multivector:query-mass?share=0.5", PipelineError, "no stage that the engine"),
+        ("multivector-exact:query-mass?share=0.5", PipelineError, "no stage that the engine"),
+        ("sparse:fde", PipelineError, "no stage that the engine 'fde' could search"),
+        ("multivector:fdee", QueryError, "found no multi-vector engine 'fdee'"),
+        ("hybrid:fdee", QueryError, "found no sparse engine 'fdee'"),
+        ("multivector:xtr+fde", QueryError, "use it alone"),
+    ],
+)
+def test_engines_that_no_stage_knows(name: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        named(name)
