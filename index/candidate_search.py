@@ -100,7 +100,7 @@ class CandidateSearch:
             return None
         if isinstance(source, FdeSource):
             fde = _built(self.fde, "fde")
-            queries = TokenBatch.from_rows([wanted.query], fde.fde.dim)
+            queries = TokenBatch(np.array([0, len(wanted.query)]), wanted.query)
             return fde.nearest(fde.project(queries)[0], n, wanted.alive)[0]
         centroids = _built(self.centroids, "centroids")
         if isinstance(source, WarpSource):

@@ -286,7 +286,8 @@ class TokenStore:
             CorruptionError: if a document with tokens gets no score, which means NaN on the disk.
         """
         self._check_query(query.shape)
-        batch = TokenBatch.from_rows([np.ascontiguousarray(query, dtype=np.float32)], self.dim)
+        rows = np.ascontiguousarray(query, dtype=np.float32)
+        batch = TokenBatch(np.array([0, len(rows)]), rows)
         some = None if ordinals is None else [ordinals]
         return self._best(batch, some, k, alive=alive, path=path, threads=threads)[0]
 

@@ -27,8 +27,8 @@ from systems import ENVIRONMENT, MODULES, Asked, Outcome, run_ours, run_peer
 # The knobs of the engines, cheapest first.
 ENGINES = (
     "exact",
-    *(f"fde?candidates={n}" for n in (100, 200, 500, 1000, 2000)),
-    *(f"centroids?candidates={n}" for n in (50, 100, 200, 500, 1000, 2000)),
+    *(f"fde?candidates={n}" for n in (30, 50, 100, 200, 500, 1000, 2000)),
+    *(f"centroids?candidates={n}" for n in (20, 30, 50, 100, 200, 500, 1000, 2000)),
     *(f"warp?probes={n}" for n in (4, 8, 16, 32, 64)),
     *(f"centroids?candidates={n}&probes=16" for n in (200, 500)),
     *(f"plaid?cells={n}" for n in (1, 2, 4)),

@@ -65,12 +65,15 @@ def forecast(
     wanted, registry = choice or IndexChoice(), encoders or Encoders()
     n_docs, text_bytes, sample = _sampled(sources, watcher)
     texts = [document.full_text for document in sample]
+    by_terms = None if wanted.sparse is None else registry.sparse(wanted.sparse).fitted(texts)
+    by_tokens = None if wanted.multivector is None else registry.multivector(wanted.multivector)
+    for encoder in (by_terms, by_tokens):
+        if encoder is not None:
+            # Weights are read by the first call, once and not for every document.
+            encoder.encode_documents(texts[:2])
     began = time.perf_counter()
-    sparse = tokens = None
-    if wanted.sparse is not None:
-        sparse = registry.sparse(wanted.sparse).fitted(texts).encode_documents(texts)
-    if wanted.multivector is not None:
-        tokens = registry.multivector(wanted.multivector).encode_documents(texts)
+    sparse = None if by_terms is None else by_terms.encode_documents(texts)
+    tokens = None if by_tokens is None else by_tokens.encode_documents(texts)
     encode = time.perf_counter() - began
     share = n_docs / len(sample)
     parts = {"documents": int(text_bytes * 1.3)}

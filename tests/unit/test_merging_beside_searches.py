@@ -166,11 +166,11 @@ def test_closing_gives_a_merge_up(
     merging = threading.Event()
     merge = collections.merge_segments
 
-    def slow(catalog, layout, watcher, *, policy):  # noqa: ANN001, ANN202
+    def slow(catalog, layout, watcher, **more):  # noqa: ANN001, ANN003, ANN202
         merging.set()
         while not watcher.stopped():
             time.sleep(0.001)
-        return merge(catalog, layout, watcher, policy=policy)
+        return merge(catalog, layout, watcher, **more)
 
     monkeypatch.setattr(collections, "merge_segments", slow)
     with Collection.create(tmp_path / "ix", multivector=None) as collection:
