@@ -35,6 +35,10 @@ class CandidateNumbers:
         # A hair less, so that rounding in the power does not ask for one more.
         return max(k, ceil(grown - 1e-9))
 
+    def scaled(self, factor: float) -> "CandidateNumbers":
+        """So many times the candidates."""
+        return CandidateNumbers(tuple((k, ceil(n * factor)) for k, n in self.points))
+
     def to_json(self) -> Json:
         """What `from_json` reads."""
         return {str(k): candidates for k, candidates in self.points}

@@ -34,6 +34,8 @@ Index = TypeVar("Index", CandidateIndex, CentroidIndex)
 
 # What SciFact's training queries need for 99.8 % of the exact ten and hundred best.
 _RULE = CandidateNumbers(((10, 100), (100, 500)))
+# The more documents, the more of them come near: 1,000,000 synthetic ones need eight times as many.
+_RULE_DOCS, _RULE_POWER = 5_000, 0.4
 _RULES = MappingProxyType({"fde": CandidateNumbers(((10, 500), (100, 1000)))})
 _PROBES = 32
 # Documents from lists whose centroids are looked at, for each candidate.
@@ -118,7 +120,10 @@ class CandidateSearch:
             return max(source.candidates, wanted.k)
         name = source_name(source)
         measured = {} if self.enough is None else self.enough.numbers
-        return measured.get(name, _RULES.get(name, _RULE)).for_k(wanted.k)
+        if name in measured:
+            return measured[name].for_k(wanted.k)
+        growth = max(1.0, self.store.n_docs / _RULE_DOCS) ** _RULE_POWER
+        return _RULES.get(name, _RULE).scaled(growth).for_k(wanted.k)
 
 
 def _built(index: Index | None, name: str) -> Index:

@@ -47,13 +47,14 @@ class Collection:
         docs = self.n_docs or len(map_tokens(self.folder, "documents"))
         return {"data": self.data, "docs": docs, "dim": self.dim}
 
-    def make(self, *, beir: Path | None, name: str, queries: int) -> None:
+    def make(self, *, beir: Path | None, name: str, queries: int, own_truth: bool = False) -> None:
         """Vectors and truth, where they are not there yet.
 
         Args:
             beir: folder that holds the BEIR folders of real collections.
             name: which queries need their truth, `test` or `train`.
             queries: how many of them, at most.
+            own_truth: whether the truth is left to `make_own_truth`.
         """
         if not self.folder.exists():
             _made(self.folder, lambda place: self._write(place, beir))
@@ -62,7 +63,15 @@ class Collection:
         wanted = min(queries, len(map_tokens(self.folder, name)))
         if self.n_docs > _MOST_KEPT:
             wanted = min(wanted, _TRUTH_QUERIES_OF_DRAWN)
-        self._find_truth(name, wanted)
+        if not own_truth:
+            self._find_truth(name, wanted)
+
+    def make_own_truth(self, name: str, queries: int) -> None:
+        """Truth by the index that was built; see own_truth.py."""
+        say(f"{self.folder.name}: exact int8 MaxSim of {queries} {name} queries ...")
+        command = [sys.executable, "own_truth.py", str(self.folder), "--name", name]
+        environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
+        subprocess.run([*command, "--queries", str(queries)], cwd=HERE, env=environment, check=True)
 
     def _find_truth(self, name: str, wanted: int) -> None:
         path = truth_path(self.folder, name, "ordinals")

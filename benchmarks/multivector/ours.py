@@ -22,7 +22,7 @@ _FILTERED_ENGINE, _SELECTIVITY, _SEED = "auto", 0.01, 0
 def main() -> None:
     """Build, open, then every engine at every k, then the default engine under filters."""
     task = read_task()
-    reading = Reading(task.data)
+    reading = Reading(task.data, task.threads)
 
     def build(folder: Path) -> float:
         write_index(folder, reading.documents(), codec=task.codec, threads=task.threads)
@@ -45,14 +45,14 @@ def main() -> None:
 class Reading:
     """Documents in batches, and the seconds that drawing them took."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, processes: int) -> None:
         self.seconds = 0.0
-        self._data = data
+        self._data, self._processes = data, processes
         self._drawn = is_drawn(data)
 
     def documents(self) -> Iterator[TokenBatch]:
         """All documents in order."""
-        source = batches(self._data, _DOCS_A_BATCH)
+        source = batches(self._data, _DOCS_A_BATCH, processes=self._processes)
         while (batch := self._next(source)) is not None:
             yield TokenBatch(batch.offsets, np.asarray(batch.vectors, dtype=np.float32))
 

@@ -11,7 +11,7 @@ import argparse
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ def main() -> None:
     asked.work.mkdir(parents=True, exist_ok=True)
     name = "train" if asked.train else "test"
     for collection in _collections(asked):
-        collection.make(beir=asked.beir, name=name, queries=asked.queries)
+        own = asked.own_truth
+        collection.make(beir=asked.beir, name=name, queries=asked.queries, own_truth=own)
         _measure(collection, asked, outcome)
     print("\n".join(_report(outcome)))
     if asked.json:
@@ -71,6 +72,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rebuild", default="", help="peers to build anew")
     parser.add_argument("--keep-ours", action="store_true", help="do not build lexmax anew")
     parser.add_argument("--build-only", action="store_true", help="no searches")
+    parser.add_argument(
+        "--own-truth", action="store_true", help="truth by our int8 `exact`, where float32 is slow"
+    )
     parser.add_argument("--no-ours", action="store_true", help="peers alone")
     asked = parser.parse_args()
     asked.peers = [peer for peer in asked.peers.split(",") if peer]
@@ -104,6 +108,11 @@ def _measure(collection: Collection, asked: argparse.Namespace, outcome: Outcome
         asked.keep_ours,
         asked.build_only,
     )
+    if asked.own_truth:
+        run_ours(collection, replace(wanted, build_only=True), outcome)
+        collection.make_own_truth(wanted.name, wanted.queries)
+        wanted = replace(wanted, keep_ours=True)
+        outcome.notes.append(f"{collection.folder.name}: the truth is lexmax's own int8 `exact`")
     if not asked.no_ours:
         run_ours(collection, wanted, outcome)
     for peer in asked.peers:

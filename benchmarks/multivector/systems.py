@@ -98,7 +98,9 @@ def _run(
 ) -> None:
     folder = collection.folder
     places = ["--data", folder, "--indexes", folder / "indexes", "--found", folder / "found"]
-    n_queries = min(asked.queries, len(true_ordinals(folder, asked.name)))
+    n_queries = asked.queries
+    if not asked.build_only:
+        n_queries = min(n_queries, len(true_ordinals(folder, asked.name)))
     ks = ",".join(map(str, asked.ks))
     wanted = ["--k", ks, "--queries", n_queries, "--name", asked.name]
     wanted += ["--build-only"] if asked.build_only else []

@@ -7,8 +7,12 @@ Documents too large to keep are drawn whenever they are read: then `synthetic.js
 """
 
 import json
+import multiprocessing
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.pool import AsyncResult
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +65,37 @@ def map_tokens(folder: Path, name: str) -> Tokens:
     return Tokens(offsets, vectors)
 
 
-def batches(folder: Path, docs_a_batch: int) -> Iterator[Tokens]:
-    """All documents in order, some at a time, read from their files or drawn."""
+def batches(folder: Path, docs_a_batch: int, *, processes: int = 1) -> Iterator[Tokens]:
+    """All documents in order, some at a time, read from their files or drawn by processes."""
     if is_drawn(folder):
         model = synthetic.Model(**json.loads((folder / SYNTHETIC).read_text()))
-        for start in range(0, model.n_docs, docs_a_batch):
-            stop = min(start + docs_a_batch, model.n_docs)
-            yield Tokens(*synthetic.documents(model, start, stop))
+        yield from _drawn(model, docs_a_batch, processes)
         return
     documents = map_tokens(folder, "documents")
     for start in range(0, len(documents), docs_a_batch):
         yield documents.slice(start, min(start + docs_a_batch, len(documents)))
+
+
+def _drawn(model: synthetic.Model, docs_a_batch: int, processes: int) -> Iterator[Tokens]:
+    starts = range(0, model.n_docs, docs_a_batch)
+    stops = [min(start + docs_a_batch, model.n_docs) for start in starts]
+    draw = partial(_draw, model)
+    if processes == 1:
+        yield from map(draw, starts, stops)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        waiting: deque[AsyncResult[Tokens]] = deque()
+        for bounds in zip(starts, stops, strict=True):
+            # A few ahead: a pool that runs on would fill the memory.
+            waiting.append(pool.apply_async(draw, bounds))
+            if len(waiting) > 2 * processes:
+                yield waiting.popleft().get()
+        while waiting:
+            yield waiting.popleft().get()
+
+
+def _draw(model: synthetic.Model, start: int, stop: int) -> Tokens:
+    return Tokens(*synthetic.documents(model, start, stop))
 
 
 def is_drawn(folder: Path) -> bool:
