@@ -119,9 +119,8 @@ class CandidateSearch:
         if source.candidates is not None:
             return max(source.candidates, wanted.k)
         name = source_name(source)
-        measured = {} if self.enough is None else self.enough.numbers
-        if name in measured:
-            return measured[name].for_k(wanted.k)
+        if self.enough is not None and name in self.enough.numbers:
+            return self.enough.numbers[name].for_k(wanted.k)
         growth = max(1.0, self.store.n_docs / _RULE_DOCS) ** _RULE_POWER
         return _RULES.get(name, _RULE).scaled(growth).for_k(wanted.k)
 

@@ -312,7 +312,8 @@ def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Ranges of documents of about 131,072 tokens."""
     start, n_docs = 0, len(offsets) - 1
     while start < n_docs:
-        stop = int(np.searchsorted(offsets, offsets[start] + _BLOCK_TOKENS, side="right")) - 1
+        last = int(offsets[start]) + _BLOCK_TOKENS
+        stop = int(np.searchsorted(offsets, last, side="right")) - 1
         stop = max(start + 1, min(stop, n_docs))
         yield start, stop
         start = stop
