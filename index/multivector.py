@@ -174,9 +174,11 @@ class MultiVectorIndex:
         if engine != EXACT_MAXSIM and not engine.imputes:
             search = CandidateSearch(self.store, self.candidates, self.centroids, self.enough)
             ordinals = search.candidates(engine, wanted)
-        return self.store.best(
+        found, scores = self.store.best(
             wanted.query, ordinals, wanted.k, alive=wanted.alive, threads=threads
         )
+        # Imputed scores are means over query tokens: these are merged with other segments' ones.
+        return found, scores / np.float32(len(wanted.query)) if engine.imputes else scores
 
     def _imputed(self, near: CentroidIndex, source: Source, wanted: Wanted) -> Row:
         if not isinstance(source, XtrSource):

@@ -9,6 +9,7 @@ import pytest
 from lexmax.collection import Collection
 from lexmax.encoders import Encoders
 from lexmax.errors import PipelineError, QueryError
+from lexmax.index.multivector import MultiVectorIndex
 from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.multivector_engines import EXACT_MAXSIM, parse_multivector_engine
 from lexmax.stages import Pipeline, Rerank, Retrieve, named
@@ -93,6 +94,11 @@ def test_all_clusters_imputed_are_maxsim_over_the_number_of_tokens(collection: C
     exact = part.search(queries, 7, engine=EXACT_MAXSIM)
     assert imputed.ordinals.tolist() == exact.ordinals.tolist()
     assert imputed.scores[0] * 3 == pytest.approx(exact.scores[0], rel=1e-6)
+    # What has no centroids, as pending documents, is scored on the same scale.
+    alone = MultiVectorIndex(part.store, None)
+    pending = alone.search(queries, 7, engine=parse_multivector_engine("xtr"))
+    assert pending.ordinals.tolist() == exact.ordinals.tolist()
+    assert pending.scores[0] == pytest.approx(imputed.scores[0], rel=1e-6)
 
 
 @pytest.mark.parametrize("store", ["flat", "sq8", "bits?refine=4", "hnsw", "pq4"])
