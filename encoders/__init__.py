@@ -3,6 +3,14 @@
 from lexmax.encoders.bm25 import Bm25
 from lexmax.encoders.contract import MultiVectorEncoder, NamesTerms, SparseEncoder
 from lexmax.encoders.impacts import Impacts
-from lexmax.encoders.loading import Encoders
+from lexmax.encoders.loading import Encoders, load
 
-__all__ = ["Bm25", "Encoders", "Impacts", "MultiVectorEncoder", "NamesTerms", "SparseEncoder"]
+__all__ = [
+    "Bm25",
+    "Encoders",
+    "Impacts",
+    "MultiVectorEncoder",
+    "NamesTerms",
+    "SparseEncoder",
+    "load",
+]

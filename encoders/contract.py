@@ -1,11 +1,14 @@
-"""What every encoder promises: the two protocols that collections and pipelines rely on.
+"""What does every encoder promise?
 
-Both promise that a text's encoding does not depend on its neighbours in the batch (within 1e-5),
+All promise that a text's encoding does not depend on its neighbours in the batch (within 1e-5),
 and that queries and documents encoded under equal fingerprints may be compared.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lexmax.types import SparseBatch, TermStatistics, TokenBatch
 
@@ -75,4 +78,51 @@ class MultiVectorEncoder(Protocol):
 
     def encode_queries(self, texts: Sequence[str]) -> TokenBatch:
         """One row a text."""
+        ...
+
+
+@runtime_checkable
+class DenseEncoder(Protocol):
+    """Text to one vector; the score of a document is the dot product with the query's."""
+
+    @property
+    def spec(self) -> str:
+        """What `Encoders.dense` makes this very encoder from."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Name, weights and parameters of everything that vectors depend on."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Coordinates of a vector."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One row a text, float32 (n_texts, dim); an empty text gives zeros."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One row a text, float32 (n_texts, dim)."""
+        ...
+
+
+@runtime_checkable
+class PairScorer(Protocol):
+    """A query and a document, read together, to a score; bigger is better."""
+
+    @property
+    def spec(self) -> str:
+        """What `Encoders.pairs` makes this very scorer from."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Name, weights and parameters of everything that scores depend on."""
+        ...
+
+    def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Scores of these documents for the query, float32 (n_texts,)."""
         ...

@@ -1,114 +1,32 @@
 """Which encoder does a name stand for?"""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from pathlib import Path
 from threading import Lock
-from types import MappingProxyType
-from typing import Any, Generic, TypeAlias, TypeVar
-from urllib.parse import parse_qsl
+from typing import Generic, TypeAlias, TypeVar
 
-from lexmax.encoders.bm25 import Bm25
-from lexmax.encoders.contract import MultiVectorEncoder, SparseEncoder
-from lexmax.encoders.impacts import Impacts
+from lexmax.encoders.contract import (
+    DenseEncoder,
+    MultiVectorEncoder,
+    PairScorer,
+    SparseEncoder,
+)
+from lexmax.encoders.recipes import (
+    DENSE,
+    MULTIVECTOR,
+    PAIRS,
+    POOLING,
+    SPARSE,
+    Recipe,
+    poolable,
+)
+from lexmax.encoders.specs import PATH, Parameter, Spec, Value, Values, absolute
 from lexmax.errors import EncoderError
 
+__all__ = ["POOLING", "Encoder", "Encoders", "Parameter", "Recipe", "load", "poolable"]
+
 E = TypeVar("E")
-Value: TypeAlias = int | float | str | None
-Values: TypeAlias = Mapping[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """What a parameter of an encoder may be: its type, and its value where none is given."""
-
-    type: type[int] | type[float] | type[str]
-    default: Value = None
-
-    def read(self, text: str) -> Value:
-        """The value that `text` writes.
-
-        Raises:
-            ValueError: if it is not one of the type.
-        """
-        return self.type(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe(Generic[E]):
-    """How an encoder is made: its parameters by name, and the function that takes their values."""
-
-    parameters: Mapping[str, Parameter]
-    load: Callable[[Values], E]
-
-
-def _load_bm25(values: Mapping[str, Any]) -> SparseEncoder:
-    return Bm25(**values)
-
-
-def _load_impacts(values: Mapping[str, Any]) -> SparseEncoder:
-    return Impacts(**values)
-
-
-def _load_minilm(values: Mapping[str, Any]) -> MultiVectorEncoder:
-    from lexmax.encoders.minilm import MiniLm  # Here, because torch takes seconds to import.
-
-    return MiniLm(**values)
-
-
-POOLING: Mapping[str, Parameter] = MappingProxyType(
-    {
-        "pool": Parameter(str),
-        "tokens": Parameter(int),
-        "ratio": Parameter(float),
-        "factor": Parameter(int),
-        "query_tokens": Parameter(int),
-        "query_ratio": Parameter(float),
-        "query_factor": Parameter(int),
-        "seed": Parameter(int),
-    }
-)
-"""What every multi-vector encoder takes besides its own parameters: see docs/pooling.md."""
-
-
-def poolable(name: str, recipe: Recipe[MultiVectorEncoder]) -> Recipe[MultiVectorEncoder]:
-    """The recipe of an encoder of unit vectors, with pooling, as in "?pool=ward&factor=2"."""
-
-    def load(values: Values) -> MultiVectorEncoder:
-        own = {parameter: values[parameter] for parameter in recipe.parameters}
-        pooling = {parameter: values[parameter] for parameter in POOLING}
-        if all(value is None for value in pooling.values()):
-            return recipe.load(own)
-        from lexmax.encoders.pooled_encoder import PooledEncoder, read_pooling
-
-        try:  # Before the weights are loaded, which takes seconds.
-            documents, queries = read_pooling(pooling)
-        except EncoderError as error:
-            raise EncoderError(f"{name}: {error}") from error
-        return PooledEncoder(recipe.load(own), documents, queries)
-
-    return Recipe({**recipe.parameters, **POOLING}, load)
-
-
-SPARSE: Mapping[str, Recipe[SparseEncoder]] = MappingProxyType(
-    {
-        "bm25": Recipe(
-            {
-                "k1": Parameter(float, 0.9),
-                "b": Parameter(float, 0.4),
-                "stemmer": Parameter(str),
-                "stop_words": Parameter(str, "english"),
-                "avg_doc_len": Parameter(float),
-            },
-            _load_bm25,
-        ),
-        "impacts": Recipe(
-            {"apart": Parameter(str, "[]"), "seed": Parameter(int, 0)}, _load_impacts
-        ),
-    }
-)
-MULTIVECTOR: Mapping[str, Recipe[MultiVectorEncoder]] = MappingProxyType(
-    {"minilm": poolable("minilm", Recipe({"max_tokens": Parameter(int, 256)}, _load_minilm))}
-)
+Encoder: TypeAlias = SparseEncoder | MultiVectorEncoder | DenseEncoder | PairScorer
 
 
 class _Shelf(Generic[E]):
@@ -118,30 +36,79 @@ class _Shelf(Generic[E]):
         self._kind = kind
         self._recipes = recipes
         self._loaded: dict[tuple[str, frozenset[tuple[str, Value]]], E] = {}
+        self._by_text: dict[str, E] = {}
         self._lock = Lock()
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._recipes
+
     def get(self, spec: str) -> E:
-        name, _, given = spec.partition("?")
-        recipe = self._recipes.get(name)
+        if (known := self._by_text.get(spec)) is not None:
+            return known
+        said = Spec.parse(spec)
+        found = self._load(said)
+        if said.path is None or Path(said.path).is_absolute():  # Means the same wherever we are.
+            self._by_text[spec] = found
+        return found
+
+    def _load(self, said: Spec) -> E:
+        recipe = self._recipes.get(said.name)
         if recipe is None:
             raise EncoderError(
-                f"no {self._kind} encoder is called {name!r}; "
+                f"no {self._kind} encoder is called {said.name!r}; "
                 f"expected one of {', '.join(sorted(self._recipes))}"
             )
-        values = _read_values(name, given, recipe.parameters)
-        known_as = (name, frozenset(values.items()))
+        values = said.values(recipe.parameters)
+        if path := _path_of(said, has_path=recipe.has_path):
+            values = {**values, PATH: path}
+        known_as = (said.name, frozenset(values.items()))
         with self._lock:
             if known_as not in self._loaded:
+                _require_there(values)
                 self._loaded[known_as] = recipe.load(values)
             return self._loaded[known_as]
+
+
+def _path_of(spec: Spec, *, has_path: bool) -> str | None:
+    if not has_path and spec.path is not None:
+        raise EncoderError(f"{spec.name} takes no path; found {spec.path!r}; leave it out")
+    if not has_path:
+        return None
+    if not spec.path:
+        raise EncoderError(
+            f"{spec.name} is not given a folder; expected {spec.name}:PATH, as in "
+            f"{spec.name}:/models/mine"
+        )
+    path = absolute(spec.path)
+    # What catalogs keep is absolute, and need not be there any more once it is loaded.
+    if Path(spec.path).is_absolute() or Path(path).exists():
+        return path
+    from lexmax.encoders.checkpoints.hub import locate
+
+    return str(locate(spec.path))
+
+
+def _require_there(values: Values) -> None:
+    path = values.get(PATH)
+    if isinstance(path, str) and not Path(path).exists():
+        raise EncoderError(
+            f"{path} does not exist; expected the folder of a model; if it was moved, "
+            "move it back or make a symbolic link there"
+        )
+
+
+_AnyShelf: TypeAlias = (
+    _Shelf[SparseEncoder] | _Shelf[MultiVectorEncoder] | _Shelf[DenseEncoder] | _Shelf[PairScorer]
+)
 
 
 class Encoders:
     """Encoders by name, each loaded once, on first use; one instance serves a whole process.
 
-    A spec is a name, or a name with parameters: "minilm", "minilm?max_tokens=128",
-    "minilm?pool=ward&factor=2", "bm25?k1=1.2&b=0.75&stemmer=english". Specs of equal meaning give
-    the same instance.
+    A spec is a name, the path of a folder where the name takes one, and parameters: "minilm",
+    "minilm?max_tokens=128", "bm25?k1=1.2&b=0.75&stemmer=english",
+    "colbert:/models/colbertv2?pool=ward&factor=2". Instead of a path, the name of a model on the
+    hub may be given where the hub is reachable. Specs of equal meaning give the same instance.
     """
 
     def __init__(
@@ -149,10 +116,14 @@ class Encoders:
         *,
         sparse: Mapping[str, Recipe[SparseEncoder]] = SPARSE,
         multivector: Mapping[str, Recipe[MultiVectorEncoder]] = MULTIVECTOR,
+        dense: Mapping[str, Recipe[DenseEncoder]] = DENSE,
+        pairs: Mapping[str, Recipe[PairScorer]] = PAIRS,
     ) -> None:
         """Knows the given recipes by name; loads nothing yet."""
         self._sparse = _Shelf("sparse", sparse)
         self._multivector = _Shelf("multi-vector", multivector)
+        self._dense = _Shelf("dense", dense)
+        self._pairs = _Shelf("pair", pairs)
 
     def sparse(self, spec: str) -> SparseEncoder:
         """The sparse encoder that a spec names.
@@ -170,37 +141,59 @@ class Encoders:
         """
         return self._multivector.get(spec)
 
+    def dense(self, spec: str) -> DenseEncoder:
+        """The dense encoder that a spec names.
 
-def _read_values(name: str, given: str, parameters: Mapping[str, Parameter]) -> Values:
-    """Every parameter's value: the one given, or its default."""
-    values = {known: parameter.default for known, parameter in parameters.items()}
-    read: set[str] = set()
-    for parameter_name, text in _split(name, given):
-        parameter = parameters.get(parameter_name)
-        if parameter is None:
-            raise EncoderError(
-                f"{name} has no parameter {parameter_name!r}; "
-                f"expected one of {', '.join(sorted(parameters))}"
-            )
-        if parameter_name in read:
-            raise EncoderError(f"{name}: {parameter_name} is given twice; give it once")
-        read.add(parameter_name)
-        try:
-            values[parameter_name] = parameter.read(text)
-        except ValueError as error:
-            raise EncoderError(
-                f"{name}: {parameter_name} is {text!r}; expected {_NOUNS[parameter.type]}"
-            ) from error
-    return values
+        Raises:
+            EncoderError: if the name, a parameter or a value is unknown, or loading fails.
+        """
+        return self._dense.get(spec)
+
+    def pairs(self, spec: str) -> PairScorer:
+        """The scorer of queries with documents that a spec names.
+
+        Raises:
+            EncoderError: if the name, a parameter or a value is unknown, or loading fails.
+        """
+        return self._pairs.get(spec)
+
+    def load(self, name_or_path: str | Path) -> Encoder:
+        """The encoder of a spec, or of a folder or a model on the hub, whichever kind it is.
+
+        What begins with the name of a recipe is a spec, even if a folder is called so: write
+        "./minilm" for that one. What a folder holds is told from its files, see
+        `lexmax.encoders.checkpoints.detect`.
+
+        Raises:
+            EncoderError: if there is no such encoder, or its kind cannot be told, or loading fails.
+        """
+        text = str(name_or_path)
+        shelf = self._shelf(Spec.parse(text).name) if isinstance(name_or_path, str) else None
+        if shelf is not None:
+            return shelf.get(text)
+        from lexmax.encoders.checkpoints.detect import spec_of_folder
+        from lexmax.encoders.checkpoints.hub import locate
+
+        spec = spec_of_folder(locate(text))
+        shelf = self._shelf(Spec.parse(spec).name)
+        if shelf is None:
+            raise EncoderError(f"{spec}: this registry has no recipe of that name")
+        return shelf.get(spec)
+
+    def _shelf(self, name: str) -> "_AnyShelf | None":
+        shelves = (self._sparse, self._multivector, self._dense, self._pairs)
+        return next((shelf for shelf in shelves if name in shelf), None)
 
 
-_NOUNS = {int: "a whole number", float: "a number", str: "a word"}
+def load(name_or_path: str | Path) -> Encoder:
+    """The encoder of a spec, of a folder, or of a model on the hub: see `Encoders.load`.
 
+    >>> load("minilm").encode_queries(["late interaction"])
+    >>> load("/models/colbertv2").encode_documents(["one vector a token"])
 
-def _split(name: str, given: str) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(given, keep_blank_values=True, strict_parsing=True) if given else []
-    except ValueError as error:
-        raise EncoderError(
-            f"{name}?{given}: {error}; expected parameters as name=value, joined by &"
-        ) from error
+    Each call loads anew; an `Encoders` keeps what it has loaded.
+
+    Raises:
+        EncoderError: if there is no such encoder, or its kind cannot be told, or loading fails.
+    """
+    return Encoders().load(name_or_path)

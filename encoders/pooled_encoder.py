@@ -6,6 +6,7 @@ from typing import Any
 
 from lexmax.encoders.contract import MultiVectorEncoder
 from lexmax.encoders.pooling import METHODS, Count, Pooling
+from lexmax.encoders.shared_pass import Head, document_head_of, query_head_of
 from lexmax.errors import EncoderError
 from lexmax.types import TokenBatch
 
@@ -46,6 +47,18 @@ class PooledEncoder:
     def dim(self) -> int:
         """Coordinates of one vector: as many as before."""
         return self.encoder.dim
+
+    def document_head(self) -> Head[TokenBatch] | None:
+        """The encoder's, pooled behind it."""
+        head = document_head_of(self.encoder)
+        return None if head is None else head.then(lambda batch: self.documents.pool(batch).tokens)
+
+    def query_head(self) -> Head[TokenBatch] | None:
+        """The encoder's, pooled behind it if queries are."""
+        head, pooling = query_head_of(self.encoder), self.queries
+        if head is None or pooling is None:
+            return head
+        return head.then(lambda batch: pooling.pool(batch).tokens)
 
     def encode_documents(self, texts: Sequence[str]) -> TokenBatch:
         """One row a text, of as many vectors as `documents` leaves."""

@@ -1,6 +1,9 @@
 """Which word pieces does a text begin with?"""
 
+import json
+import re
 import string
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +21,23 @@ _FARTHEST = 512
 # stands around it.
 _ENDS_WORD = frozenset(" \n\t\r。、" + string.punctuation)
 
+# In texts of these characters BERT's words are runs of letters and digits, and single others.
+_PLAIN = re.compile(r"[\t\n\r -~]*")
+_WORD = re.compile(r"[A-Za-z0-9]+|[!-/:-@\[-`{-~]")
+_BETWEEN_SPACES = re.compile(r"[^\t\n\r ]+")
+
+_KNOWN_WORDS = 1 << 16
+"""Words whose pieces are remembered: some 15 MB."""
+
+_LONGEST_KNOWN = 32
+
 
 class WordPieces:
     """BERT word pieces of the beginning of a text.
 
     Reads only as much of a text as the wanted pieces need, so that a text of a megabyte costs
     what its first page costs. Names of special tokens, such as "[SEP]", are text like any other.
+    Pieces of words are remembered; may be used from many threads.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,6 +47,10 @@ class WordPieces:
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
+        written = json.loads(tokenizer.to_str())
+        self._splits_at_spaces = _splits_at_spaces(written)
+        self._lower = bool((written["normalizer"] or {}).get("lowercase"))
+        self._known: dict[str, list[int]] = {}
 
     def first(self, text: str, limit: int) -> NDArray[np.int64]:
         """The first `limit` word piece ids, or all where the text has fewer."""
@@ -47,9 +65,53 @@ class WordPieces:
         return self._ids(text)[:limit]
 
     def _ids(self, text: str) -> NDArray[np.int64]:
-        whole = text.encode("utf-8", "replace").decode("utf-8")  # A lone surrogate becomes "?".
+        if not text.isascii():
+            text = text.encode("utf-8", "replace").decode("utf-8")  # A lone surrogate becomes "?".
+        whole = self._by_words if self._splits_at_spaces else self._by_tokenizer
+        return np.array(whole(text), dtype=np.int64)
+
+    def _by_words(self, text: str) -> list[int]:
+        """As `_by_tokenizer`, and many times as fast once the words are known."""
+        ids: list[int] = []
+        known = self._known
+        for word in self._words(text):
+            pieces = known.get(word)
+            ids += self._learned(word) if pieces is None else pieces
+        return ids
+
+    def _words(self, text: str) -> Iterator[str]:
+        """Parts whose pieces, joined, are those of the text."""
+        if _PLAIN.fullmatch(text):
+            yield from _WORD.findall(text.lower() if self._lower else text)
+            return
+        for part in _BETWEEN_SPACES.findall(text):
+            if _PLAIN.fullmatch(part):
+                yield from _WORD.findall(part.lower() if self._lower else part)
+            else:
+                yield part
+
+    def _learned(self, word: str) -> list[int]:
+        pieces = self._by_tokenizer(word)
+        if len(word) <= _LONGEST_KNOWN:
+            if len(self._known) >= _KNOWN_WORDS:
+                self._known = {}
+            self._known[word] = pieces
+        return pieces
+
+    def _by_tokenizer(self, text: str) -> list[int]:
         # One text a call: the batch call starts threads that complain on a later fork.
-        return np.array(self._tokenizer.encode(whole, add_special_tokens=False).ids, dtype=np.int64)
+        found: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return found
+
+
+def _splits_at_spaces(written: Mapping[str, Any]) -> bool:
+    """Whether this is BERT's tokenizer, with no piece that could reach over the end of a word."""
+    kinds = [(written[part] or {}).get("type") for part in ("model", "pre_tokenizer", "normalizer")]
+    return (
+        kinds[:2] == ["WordPiece", "BertPreTokenizer"]
+        and kinds[2] in (None, "BertNormalizer")
+        and all(token["special"] for token in written["added_tokens"])
+    )
 
 
 def _last_end_of_word(text: str, size: int) -> int:

@@ -1,0 +1,1 @@
+"""How do model folders of other tools become encoders?"""
