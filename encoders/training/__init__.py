@@ -1,0 +1,1 @@
+"""How does an encoder come to know what is relevant?"""
