@@ -7,7 +7,8 @@ part and ends with the same bytes. Publishing is one transaction; until then rea
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.encoders import MultiVectorEncoder, SparseEncoder
+from lexmax.encoders.shared_pass import encoded_parts
 from lexmax.errors import CorruptionError
 from lexmax.index.catalog import Catalog
 from lexmax.index.durable import sync_folder
@@ -149,20 +151,24 @@ class _Build:
     def run(self, watcher: Watcher) -> None:
         total = len(self.plan.serials)
         watcher.advance("encode", self.done, total)
-        for start, stop in ranges(total - self.done, PART_DOCS):
-            self._encode_part(self.plan.serials[self.done + start : self.done + stop])
-            self.remember(self.done + stop)
-            watcher.advance("encode", self.done + stop, total)
-            if watcher.stopped():
-                raise KeyboardInterrupt
+        done = self.done
+        parts = encoded_parts(self._texts(), sparse=self.sparse, multivector=self.multivector)
+        with closing(parts):
+            for encoded in parts:
+                with storage_errors(self.layout.folder):
+                    self.writer.append(encoded.sparse, encoded.tokens)
+                done = min(done + PART_DOCS, total)
+                self.remember(done)
+                watcher.advance("encode", done, total)
+                if watcher.stopped():
+                    raise KeyboardInterrupt
         self._publish(watcher)
 
-    def _encode_part(self, serials: NDArray[np.int64]) -> None:
-        texts = [document.full_text for document in self.catalog.documents(serials)]
-        sparse = None if self.sparse is None else self.sparse.encode_documents(texts)
-        tokens = None if self.multivector is None else self.multivector.encode_documents(texts)
-        with storage_errors(self.layout.folder):
-            self.writer.append(sparse, tokens)
+    def _texts(self) -> Iterator[list[str]]:
+        """Of one part after another that is not encoded yet."""
+        for start, stop in ranges(len(self.plan.serials) - self.done, PART_DOCS):
+            serials = self.plan.serials[self.done + start : self.done + stop]
+            yield [document.full_text for document in self.catalog.documents(serials)]
 
     def remember(self, done: int) -> None:
         with storage_errors(self.layout.folder):

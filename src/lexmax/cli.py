@@ -14,6 +14,7 @@ from rich.console import Console
 
 from lexmax.cli_indexing import index, resumable
 from lexmax.cli_interchange import add_commands
+from lexmax.cli_training import add_training_commands
 from lexmax.errors import EvaluationError, LexmaxError
 
 app = typer.Typer(
@@ -218,6 +219,7 @@ def demo(
 
 
 add_commands(app)
+add_training_commands(app)
 
 
 def main() -> None:

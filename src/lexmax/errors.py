@@ -8,6 +8,7 @@
     │   ├── CorpusError          a file of documents cannot be read
     │   ├── DocumentError        one document cannot be stored
     │   ├── EncoderError         no such encoder, or it cannot be loaded here
+    │   ├── TrainingError        a configuration or examples that nothing can be trained with
     │   └── EvaluationError      queries, qrels, a run or a measure cannot be used
     └── StorageError             what is on disk cannot be used
         ├── NotACollectionError  the path holds no collection
@@ -52,6 +53,10 @@ class DocumentError(InputError):
 
 class EncoderError(InputError):
     """No such encoder, or it cannot be loaded here."""
+
+
+class TrainingError(InputError):
+    """A configuration, examples or a loss that nothing can be trained with."""
 
 
 class EvaluationError(InputError):

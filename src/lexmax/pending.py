@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.encoders import SparseEncoder
+from lexmax.encoders.shared_pass import DocumentPart
 from lexmax.index.catalog import Catalog
 from lexmax.index.segment import Segment
 from lexmax.pipeline import CollectionEncoders
@@ -46,26 +47,34 @@ class Pending:
 
     def _extended(self, old: _Encoded, catalog: Catalog, serials: NDArray[np.int64]) -> _Encoded:
         new = tuple(document.full_text for document in catalog.documents(serials))
-        fitted, fitted_on, sparse = self._terms(old, new)
-        tokens = self._tokens(old, new)
+        fitted, fitted_on = self._fitted(old, new)
+        part = DocumentPart(new, sparse=fitted, multivector=self._encoders.multivector).encode()
+        sparse, tokens = _terms(old, fitted, part.sparse), _tokens(old, part.tokens)
         segment = Segment.in_memory(np.concatenate([old.segment.serials, serials]), sparse, tokens)
         return _Encoded(segment, old.texts + new, sparse, tokens, fitted, fitted_on)
 
-    def _terms(
-        self, old: _Encoded, new: tuple[str, ...]
-    ) -> tuple[SparseEncoder | None, int, SparseBatch | None]:
+    def _fitted(self, old: _Encoded, new: tuple[str, ...]) -> tuple[SparseEncoder | None, int]:
         """Constants are measured again when the pending documents have doubled."""
         if (encoder := self._encoders.sparse) is None:
-            return None, 0, None
+            return None, 0
         texts = old.texts + new
-        if old.fitted is None or old.sparse is None or len(texts) >= 2 * old.fitted_on:
-            fitted = encoder.fitted(texts)
-            return fitted, len(texts), fitted.encode_documents(texts)
-        encoded = [old.sparse, old.fitted.encode_documents(new)]
-        return old.fitted, old.fitted_on, SparseBatch.concatenate(encoded)
+        if old.fitted is None or len(texts) >= 2 * old.fitted_on:
+            return encoder.fitted(texts), len(texts)
+        return old.fitted, old.fitted_on
 
-    def _tokens(self, old: _Encoded, new: tuple[str, ...]) -> TokenBatch | None:
-        if (encoder := self._encoders.multivector) is None:
-            return None
-        before = [] if old.tokens is None else [old.tokens]
-        return TokenBatch.concatenate([*before, encoder.encode_documents(new)], encoder.dim)
+
+def _terms(
+    old: _Encoded, fitted: SparseEncoder | None, new: SparseBatch | None
+) -> SparseBatch | None:
+    """Of all documents; those of before are encoded again only if constants have changed."""
+    if fitted is None or new is None or old.fitted is None or old.sparse is None:
+        return new
+    same = fitted.fingerprint == old.fitted.fingerprint and fitted.spec == old.fitted.spec
+    before = old.sparse if same else fitted.encode_documents(old.texts)
+    return SparseBatch.concatenate([before, new])
+
+
+def _tokens(old: _Encoded, new: TokenBatch | None) -> TokenBatch | None:
+    if new is None or old.tokens is None:
+        return new
+    return TokenBatch.concatenate([old.tokens, new], new.dim)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.encoders import Encoders, MultiVectorEncoder, SparseEncoder
+from lexmax.encoders.shared_pass import encode_queries
 from lexmax.errors import EncoderError, PipelineError
-from lexmax.fusion import reciprocal_rank
+from lexmax.fusion import reciprocal_rank, weighted_scores
 from lexmax.index.carving import carved
 from lexmax.index.engines import EXACT, SparseEngine
 from lexmax.index.multivector_engines import AUTO_MAXSIM, MultiVectorEngine
@@ -197,14 +198,14 @@ def rerank_texts(
 def _encode(
     pipeline: Pipeline, snapshot: Snapshot, encoders: CollectionEncoders, queries: Sequence[str]
 ) -> EncodedQueries:
-    sparse = tokens = None
-    if "sparse" in pipeline.signals and (by_terms := encoders.sparse) is not None:
+    by_terms = encoders.sparse if "sparse" in pipeline.signals else None
+    by_tokens = encoders.multivector if "multivector" in pipeline.signals else None
+    if by_terms is not None:
         _require_same("sparse", by_terms.fingerprint, snapshot)
-        sparse = by_terms.encode_queries(queries, snapshot)
-    if "multivector" in pipeline.signals and (by_tokens := encoders.multivector) is not None:
+    if by_tokens is not None:
         _require_same("multivector", by_tokens.fingerprint, snapshot)
-        tokens = by_tokens.encode_queries(queries)
-    return EncodedQueries(len(queries), sparse, tokens)
+    encoded = encode_queries(queries, snapshot, sparse=by_terms, multivector=by_tokens)
+    return EncodedQueries(len(queries), encoded.sparse, encoded.tokens)
 
 
 def _require_same(signal: Signal, fingerprint: str, snapshot: Snapshot) -> None:
@@ -241,11 +242,16 @@ def _threads(n_queries: int) -> int:
 
 
 def _fuse(fuse: Fuse, rankings: Sequence[Hits], n_queries: int) -> Hits:
-    rows = [
-        reciprocal_rank([hits.row(i)[0] for hits in rankings], rank_constant=fuse.rank_constant)
-        for i in range(n_queries)
-    ]
+    rows = [_fuse_one(fuse, [hits.row(i) for hits in rankings]) for i in range(n_queries)]
     return Hits.from_rows(rows, max((len(row[0]) for row in rows), default=0))
+
+
+def _fuse_one(
+    fuse: Fuse, found: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    if fuse.weights is not None:
+        return weighted_scores(found, fuse.weights)
+    return reciprocal_rank([one for one, _ in found], rank_constant=fuse.rank_constant)
 
 
 def _rerank(rerank: Rerank, snapshot: Snapshot, tokens: TokenBatch, hits: Hits, k: int) -> Hits:

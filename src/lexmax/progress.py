@@ -23,7 +23,13 @@ from rich.progress import (
 )
 
 _EVERY_SECONDS = 10.0
-_UNITS = {"read": "bytes"}
+_UNITS = {
+    "read": "bytes",
+    "encode": "docs",
+    "mine": "queries",
+    "teach": "queries",
+    "train": "steps",
+}
 _TITLES = {
     "read": "reading",
     "encode": "encoding",
@@ -33,6 +39,9 @@ _TITLES = {
     "check": "checking",
     "merge": "merging",
     "search": "searching",
+    "mine": "mining",
+    "teach": "teaching",
+    "train": "training",
 }
 
 
@@ -50,6 +59,10 @@ class Watch:
     def stopped(self) -> bool:
         """Whether to stop once the part at hand is safe on the disk."""
         return self._stop
+
+    def say(self, text: str) -> None:
+        """Write a line beside the progress, for someone who waits."""
+        self._show.say(text)
 
     def stop(self) -> None:
         """Ask the job to stop at the next safe place."""
@@ -101,6 +114,9 @@ class _Bars:
         speed = self._progress.tasks[task].speed
         self._progress.update(task, rate="" if speed is None else f"{speed:,.0f}/s")
 
+    def say(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False)
+
 
 @contextmanager
 def _bars(console: Console, unit: str) -> Generator[_Bars, None, None]:
@@ -139,6 +155,9 @@ class _Lines:
         line["eta_s"] = round((total - done) / rate) if rate and total else None
         line["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
         sys.stderr.write(orjson.dumps(line).decode() + "\n")
+
+    def say(self, text: str) -> None:
+        sys.stderr.write(orjson.dumps({"message": text}).decode() + "\n")
 
 
 @contextmanager

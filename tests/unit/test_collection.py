@@ -73,8 +73,8 @@ def test_hybrid_tells_what_each_stage_gave(collection: Collection) -> None:
     hit = collection.search("calcium milk", 1, pipeline="hybrid").hits[0]
 
     assert hit.doc_id == "milk"
-    assert set(hit.scores) == {"sparse", "multivector", "fuse", "maxsim"}
-    assert hit.score == hit.scores["maxsim"]
+    assert set(hit.scores) == {"sparse", "multivector", "fuse"}
+    assert hit.score == hit.scores["fuse"]
 
 
 def test_a_new_version_replaces_the_old_in_every_index(collection: Collection) -> None:

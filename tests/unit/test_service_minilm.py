@@ -39,7 +39,7 @@ def test_a_collection_has_both_indexes_unless_told_otherwise(client: TestClient)
     reply = client.post("/v1/collections/texts/search", json={"query": query, "k": 2}).json()
     assert reply["pipeline"] == "hybrid"
     assert reply["hits"][0]["doc_id"] == "1"
-    assert {"multivector", "maxsim"} <= set(reply["hits"][0]["scores"])
+    assert {"multivector", "fuse"} <= set(reply["hits"][0]["scores"])
     assert "encode_ms" in reply["timings_ms"]
 
 
