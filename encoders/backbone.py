@@ -143,7 +143,7 @@ class Backbone:
         """
         self.device = _place_of(model) if device is None else chosen_device(device)
         self.dtype = chosen_dtype(dtype, self.device)
-        self.model = model.to(self.device) if isinstance(model, torch.nn.Module) else model
+        self.model: Any = model.to(self.device) if isinstance(model, torch.nn.Module) else model
         self.dim = dim
         self.pad_id = pad_id
         self.special_ids = frozenset({pad_id, *special_ids})

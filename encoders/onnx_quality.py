@@ -9,6 +9,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, cast
 
 from lexmax.errors import EncoderError
 
@@ -85,9 +86,9 @@ def require_quality(fingerprint: str, *, cache: Path) -> None:
         )
 
 
-def _read(cache: Path) -> dict[str, dict[str, object]]:
+def _read(cache: Path) -> dict[str, Any]:
     try:
-        found = json.loads((cache / _FILE).read_text())
+        found: Any = json.loads((cache / _FILE).read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

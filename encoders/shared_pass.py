@@ -25,9 +25,23 @@ C = TypeVar("C")
 B_co = TypeVar("B_co", covariant=True)
 
 
+class Rows(Protocol):
+    """Token ids of n texts, as a backbone takes them; an encoder's own may say more."""
+
+    @property
+    def ids(self) -> Sequence[NDArray[np.int64]]:
+        """Of each text, markers included, int64 (its tokens,)."""
+        ...
+
+    @property
+    def attended(self) -> NDArray[np.int64] | None:
+        """How many leading tokens of each the others may attend to, int64 (n,); None for all."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRows:
-    """Token ids of n texts, as a backbone takes them.
+    """Rows of which nothing else is to be said.
 
     Attributes:
         ids: Of each text, markers included, int64 (its tokens,).
@@ -38,15 +52,17 @@ class TokenRows:
     ids: Sequence[NDArray[np.int64]]
     attended: NDArray[np.int64] | None = None
 
-    def equals(self, other: "TokenRows") -> bool:
-        """Whether a model gives equal states for both."""
-        mine, theirs = self.attended, other.attended
-        if mine is None or theirs is None:
-            same = mine is theirs
-        else:
-            same = np.array_equal(mine, theirs)
-        same = same and len(self.ids) == len(other.ids)
-        return same and all(map(np.array_equal, self.ids, other.ids))
+
+def equal_rows(one: Rows, other: Rows) -> bool:
+    """Whether a model gives equal states for both."""
+    if len(one.ids) != len(other.ids) or not all(map(np.array_equal, one.ids, other.ids)):
+        return False
+    return np.array_equal(_attended(one), _attended(other))
+
+
+def _attended(rows: Rows) -> NDArray[np.int64]:
+    everything = np.array([len(row) for row in rows.ids], dtype=np.int64)
+    return everything if rows.attended is None else rows.attended
 
 
 class BatchSink(Protocol[B_co]):
@@ -68,14 +84,14 @@ class Head(Generic[B]):
     Attributes:
         backbone: Gives the states.
         rows: Gives token rows of texts; called in a thread beside the model.
-        sink: Makes a new sink for these rows.
+        sink: Makes a new sink for rows that `rows` gave.
         reading: Names how texts become rows. Heads of equal backbones and equal `reading` have
             equal rows, which are then made once; "" makes no such promise.
     """
 
     backbone: "Backbone"
-    rows: Callable[[Sequence[str]], TokenRows]
-    sink: Callable[[TokenRows], BatchSink[B]]
+    rows: Callable[[Sequence[str]], Rows]
+    sink: Callable[[Any], BatchSink[B]]
     reading: str = ""
 
     def then(self, change: Callable[[B], C]) -> "Head[C]":
@@ -132,7 +148,7 @@ class SharedPass:
     def __init__(self, heads: Sequence[Head[Any]], texts: Sequence[str]) -> None:
         """Makes the rows, which takes a tokenizer and no model."""
         self._heads = heads
-        self._rows: list[TokenRows] = []
+        self._rows: list[Rows] = []
         for i, head in enumerate(heads):
             same = next((j for j in range(i) if _reads_as(heads[j], head)), None)
             self._rows.append(head.rows(texts) if same is None else self._rows[same])
@@ -164,7 +180,7 @@ class SharedPass:
     def _fits(self, one: int, other: int) -> bool:
         fingerprints = {self._heads[i].backbone.fingerprint for i in (one, other)}
         mine, theirs = self._rows[one], self._rows[other]
-        return len(fingerprints) == 1 and (mine is theirs or mine.equals(theirs))
+        return len(fingerprints) == 1 and (mine is theirs or equal_rows(mine, theirs))
 
 
 def _reads_as(one: Head[Any], other: Head[Any]) -> bool:

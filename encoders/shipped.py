@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lexmax.encoders.token_encoder import TokenEncoder
 
 _WEIGHTS = Path(__file__).parent / "weights"
-_COLBERT_DIMS = (128, 96, 64, 48)
+_COLBERT_DIMS = (128, 64)
 
 
 def load_lexmax_sparse(options: Mapping[str, Any]) -> SparseEncoder:
@@ -36,7 +36,7 @@ def load_lexmax_sparse(options: Mapping[str, Any]) -> SparseEncoder:
 
 
 def load_lexmax_colbert(options: Mapping[str, Any]) -> MultiVectorEncoder:
-    """Token vectors of 128, 96, 64 or 48 coordinates: `lexmax-colbert`.
+    """Token vectors of 128 or 64 coordinates: `lexmax-colbert`.
 
     Args:
         options: dim, and max_tokens of a document.

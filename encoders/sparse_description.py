@@ -53,9 +53,8 @@ def described(value: Any) -> Any:
         name = _OF_CLASS.get(type(value))
         named = {} if name is None else {"name": name}
         return named | {f.name: described(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, tuple):
-        parts: tuple[Any, ...] = value
-        return [described(part) for part in parts]
+    if issubclass(type(value), tuple):  # Not isinstance, which would make the parts' type unknown.
+        return [described(part) for part in value]
     return value
 
 

@@ -8,13 +8,14 @@ torch is imported where a side of transformers is (`transformer_terms`).
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.encoders.bm25 import idf
 from lexmax.encoders.inference_free import piece_of
+from lexmax.encoders.shared_pass import Head
 from lexmax.types import SparseBatch, TermStatistics
 
 
@@ -23,6 +24,15 @@ class Side(Protocol):
 
     def encode(self, texts: Sequence[str]) -> SparseBatch:
         """One row a text; an empty text gives an empty row."""
+        ...
+
+
+@runtime_checkable
+class SideOnBackbone(Protocol):
+    """A side whose pass through a transformer others may share."""
+
+    def head(self) -> Head[SparseBatch]:
+        """How texts are encoded."""
         ...
 
 
@@ -89,6 +99,14 @@ class Splade:
         weights = batch.weights * (found / self.trained_idf[batch.term_ids])
         return SparseBatch(batch.indptr, batch.term_ids, weights.astype(np.float32))
 
+    def document_head(self) -> Head[SparseBatch] | None:
+        """How documents are encoded; None where nobody can share that."""
+        return _head_of(self.documents)
+
+    def query_head(self) -> Head[SparseBatch] | None:
+        """As `document_head`."""
+        return _head_of(self.queries)
+
     def term(self, term_id: int, texts: Sequence[str]) -> str:
         """The piece of this id, whatever the texts.
 
@@ -100,3 +118,8 @@ class Splade:
     def vocabulary(self, texts: Sequence[str]) -> Mapping[int, str]:
         """All pieces by id: a text may be given any of them."""
         return self.names
+
+
+def _head_of(side: Side) -> Head[SparseBatch] | None:
+    loaded = side.loaded() if isinstance(side, LaterSide) else side
+    return loaded.head() if isinstance(loaded, SideOnBackbone) else None

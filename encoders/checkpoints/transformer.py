@@ -17,8 +17,8 @@ from lexmax.encoders.checkpoints.files import check_weights, read_json
 from lexmax.encoders.checkpoints.plausibility import require_plausible, require_size
 from lexmax.errors import EncoderError
 
-# Heads that the library adds of itself and that last hidden states do not pass through.
-_UNUSED = ("pooler.", "position_ids")
+# What the library adds of itself to a model without a head, and last hidden states do not need.
+_UNUSED = "pooler."
 
 _quiet = Lock()
 
@@ -35,11 +35,7 @@ def load_model(folder: Path, *, head: str = "AutoModel") -> Any:
         EncoderError: if a file is missing or damaged, weights are pickles, NaN or not those that
             the config asks for, or the library does not know the model.
     """
-    if (folder / "adapter_config.json").is_file():
-        raise EncoderError(
-            f"{folder} holds an adapter (adapter_config.json); expected a whole model; merge the "
-            "two with peft's merge_and_unload, and save_pretrained"
-        )
+    _require_no_adapter(folder)
     said = read_json(folder / "config.json")
     weights = check_weights(folder)
     require_plausible(folder, said, weights)
@@ -49,11 +45,7 @@ def load_model(folder: Path, *, head: str = "AutoModel") -> Any:
         config = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-        if head == "AutoModel" and getattr(config, "is_encoder_decoder", False):
-            raise EncoderError(
-                f"{folder} holds an encoder with a decoder ({config.model_type}); expected one of "
-                "them alone; save the encoder by itself"
-            )
+        _require_one_side(folder, config)
         require_size(folder, kind.from_config, config, weights)
         model, found = kind.from_pretrained(
             folder,
@@ -65,7 +57,7 @@ def load_model(folder: Path, *, head: str = "AutoModel") -> Any:
             trust_remote_code=False,
             use_safetensors=True,
         )
-    _require_all(folder, found)
+    _require_all(folder, found, unused=_UNUSED if head == "AutoModel" else None)
     if hasattr(model.config, "use_cache"):
         model.config.use_cache = False
     return model.eval()
@@ -93,8 +85,26 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _require_all(folder: Path, found: Any) -> None:
-    missing = [name for name in _names(found, "missing_keys") if not _is_unused(name)]
+def _require_no_adapter(folder: Path) -> None:
+    if (folder / "adapter_config.json").is_file():
+        raise EncoderError(
+            f"{folder} holds an adapter (adapter_config.json); expected a whole model; merge the "
+            "two with peft's merge_and_unload, and save_pretrained"
+        )
+
+
+def _require_one_side(folder: Path, config: Any) -> None:
+    if getattr(config, "is_encoder_decoder", False):
+        raise EncoderError(
+            f"{folder} holds an encoder with a decoder ({config.model_type}); expected one of "
+            "them alone; save the encoder by itself"
+        )
+
+
+def _require_all(folder: Path, found: Any, *, unused: str | None) -> None:
+    missing = [
+        name for name in _names(found, "missing_keys") if unused is None or unused not in name
+    ]
     strange = _names(found, "mismatched_keys")
     if missing or strange:
         raise EncoderError(
@@ -106,10 +116,6 @@ def _require_all(folder: Path, found: Any) -> None:
 
 def _names(found: Any, kind: str) -> list[str]:
     return sorted(name if isinstance(name, str) else str(name[0]) for name in found.get(kind, ()))
-
-
-def _is_unused(name: str) -> bool:
-    return any(part in name for part in _UNUSED)
 
 
 @contextmanager

@@ -54,16 +54,15 @@ class AnchorHead(torch.nn.Module):
         self.by_anchor = torch.nn.Linear(dim, 1)
         self.transform = torch.nn.Linear(dim, dim)
         self.context = torch.nn.Linear(dim, dim, bias=False)
-        self.own = torch.nn.Sequential(
-            torch.nn.Linear(dim, _HIDDEN), torch.nn.GELU(), torch.nn.Linear(_HIDDEN, 1)
-        )
+        last = torch.nn.Linear(_HIDDEN, 1)
+        torch.nn.init.zeros_(last.weight)
+        torch.nn.init.constant_(last.bias, 2 * _BEGINNING_WEIGHT)
+        self.own = torch.nn.Sequential(torch.nn.Linear(dim, _HIDDEN), torch.nn.GELU(), last)
         torch.nn.init.zeros_(self.by_anchor.weight)
         torch.nn.init.zeros_(self.by_anchor.bias)
         torch.nn.init.zeros_(self.transform.weight)
         torch.nn.init.zeros_(self.transform.bias)
         torch.nn.init.eye_(self.context.weight)
-        torch.nn.init.zeros_(self.own[2].weight)
-        torch.nn.init.constant_(self.own[2].bias, 2 * _BEGINNING_WEIGHT)
         # Terms that are met often must not leave those behind that are not.
         self.rates = {"anchors": 0.1, "log_importance": 3.0}
 

@@ -55,10 +55,11 @@ class TokenEffort:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """Token vectors of texts of one side, and the states that they come from."""
+    """Token vectors of texts of one side, and the states that they come from, text after text."""
 
     vectors: PaddedTokens
-    states: PaddedTokens
+    states: Tensor
+    counts: Tensor
 
 
 class LateInteractionTask:
@@ -156,9 +157,8 @@ class LateInteractionTask:
         # Only what is kept goes through the projection, and stands without gaps behind it.
         flat = states.hidden[chosen]
         counts = chosen.sum(dim=1)
-        return _Side(
-            side_by_side(self.parts.projection(flat).float(), counts), side_by_side(flat, counts)
-        )
+        vectors: Tensor = self.parts.projection(flat)
+        return _Side(side_by_side(vectors.float(), counts), flat, counts)
 
     @torch.no_grad()
     def _taught(
@@ -166,8 +166,8 @@ class LateInteractionTask:
     ) -> Tensor:
         scoring = MaxSim(mean=self._objective.interaction.mean)
         if by.teacher is None:
-            return scoring.scores(_unit(queries.states), _unit(documents.states))
-        device = queries.states.vectors.device
+            return scoring.scores(_unit(queries), _unit(documents))
+        device = queries.states.device
         return scoring.scores(
             padded(by.teacher.encode_queries(batch.queries), device),
             padded(by.teacher.encode_documents(batch.documents), device),
@@ -239,8 +239,8 @@ def _evaluating(module: nn.Module) -> Generator[None, None, None]:
         module.train(training)
 
 
-def _unit(tokens: PaddedTokens) -> PaddedTokens:
-    return PaddedTokens(functional.normalize(tokens.vectors.float(), dim=-1), tokens.mask)
+def _unit(side: _Side) -> PaddedTokens:
+    return side_by_side(functional.normalize(side.states.float(), dim=-1), side.counts)
 
 
 def _pooled(tokens: PaddedTokens, reading: TokenReading) -> PaddedTokens:

@@ -99,7 +99,7 @@ def make(values: LateInteractionSection, place: Place) -> LateInteractionTask:
     Raises:
         EncoderError: if a folder holds no such model, or the values do not go together.
     """
-    trunk = opened_trunk(values.transformer, place, dtype=values.dtype)
+    trunk = opened_trunk(values.transformer, place, dtype=values.dtype, own=values.layers != 0)
     shape: ProjectionShape = read_value(
         ProjectionShape, {"dim_in": trunk.backbone.dim, **values.projection}, at="projection"
     )
@@ -159,7 +159,7 @@ def _principal(parts: TokenParts, source: str, place: Place) -> torch.Tensor:
     parts.trunk.backbone.run(side.rows(texts).ids, [moments])
     if not bool(moments.total.any()):
         raise EncoderError(f"{place.folder / source} holds no documents; expected some to begin by")
-    _, directions = torch.linalg.eigh(moments.total)
+    directions: torch.Tensor = torch.linalg.eigh(moments.total)[1]
     return directions[:, -parts.model.projection.dim :].flip(1).T.float()
 
 

@@ -9,7 +9,7 @@ from lexmax.encoders.training.tasks import Place
 from lexmax.encoders.trunk import MINILM, Trunk, open_trunk
 
 
-def opened_trunk(source: str, place: Place, *, dtype: str | None) -> Trunk:
+def opened_trunk(source: str, place: Place, *, dtype: str | None, own: bool = False) -> Trunk:
     """The transformer of a folder, of a name on the hub, or "minilm".
 
     Args:
@@ -17,15 +17,16 @@ def opened_trunk(source: str, place: Place, *, dtype: str | None) -> Trunk:
         place: Where the task finds files.
         dtype: Numbers in which it is to compute, where it is frozen; None for what the device is
             good at.
+        own: Whether its weights will be trained, and so must be those of no other encoder.
 
     Raises:
         EncoderError: if there is no such model, or the device is not made for these numbers.
     """
     here = place.folder / source
     if source == MINILM:
-        trunk = open_trunk(MINILM)
+        trunk = open_trunk(MINILM, own=own)
     else:
-        trunk = open_trunk(str(here if here.is_dir() else locate(source)))
+        trunk = open_trunk(str(here if here.is_dir() else locate(source)), own=own)
     if dtype is None:
         return trunk
     # Another backbone over the same weights: encoders that are in use keep their numbers.

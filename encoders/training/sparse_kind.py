@@ -92,11 +92,14 @@ def make(values: SparseSection, place: Place) -> SparseTask:
         EncoderError: if a folder holds no such model, or the values do not go together.
     """
     model = read_model(values.model)
-    documents = opened_trunk(values.transformer, place, dtype=values.dtype)
+    documents = opened_trunk(values.transformer, place, dtype=values.dtype, own=values.layers != 0)
     queries = None
     if not model.shared and reads_states(model.query):
         queries = opened_trunk(
-            values.query_transformer or values.transformer, place, dtype=values.dtype
+            values.query_transformer or values.transformer,
+            place,
+            dtype=values.dtype,
+            own=values.layers != 0,
         )
     elif values.query_transformer is not None:
         raise EncoderError(

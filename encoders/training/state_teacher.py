@@ -43,7 +43,7 @@ class StateTeacher:
 
 def bm25(queries: TextStates, documents: TextStates, *, idf: torch.Tensor) -> torch.Tensor:
     """BM25 over pieces, (B, D); a query's repeated pieces count once, lengths are the batch's."""
-    terms = queries.ids[queries.content].unique()
+    terms: torch.Tensor = torch.unique(queries.ids[queries.content])
     ones = torch.ones(documents.ids.shape, device=terms.device)
     tf = scatter(documents.ids, ones, documents.content, n_terms=len(idf), how="sum", terms=terms)
     lengths = documents.content.float().sum(dim=1)

@@ -48,7 +48,9 @@ class TaskKind:
 # Where a kind stands, because importing them costs seconds.
 KINDS: Mapping[str, str] = MappingProxyType(
     {
+        "jpq": "lexmax.encoders.training.compression_kind:JPQ",
         "late-interaction": "lexmax.encoders.training.late_interaction_kind:LATE_INTERACTION",
+        "repconc": "lexmax.encoders.training.compression_kind:REPCONC",
         "sparse": "lexmax.encoders.training.sparse_kind:SPARSE",
     }
 )

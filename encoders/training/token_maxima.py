@@ -64,8 +64,9 @@ def side_by_side(flat: Tensor, counts: Tensor) -> PaddedTokens:
     """Vectors of texts, one text after the other (n_tokens, dim), `counts` (n_texts,) of each."""
     width = int(counts.max()) if len(counts) else 0
     mask = torch.arange(width, device=counts.device) < counts[:, None]
-    vectors = flat.new_zeros(*mask.shape, flat.shape[1]).masked_scatter(mask[:, :, None], flat)
-    return PaddedTokens(vectors, mask)
+    places = mask.flatten().nonzero().flatten()
+    vectors = flat.new_zeros(mask.numel(), flat.shape[1]).index_copy(0, places, flat)
+    return PaddedTokens(vectors.reshape(*mask.shape, flat.shape[1]), mask)
 
 
 def padded(tokens: TokenBatch, device: torch.device) -> PaddedTokens:

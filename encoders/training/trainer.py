@@ -1,5 +1,6 @@
 """How do weights become better, step by step, and survive whatever stops them?"""
 
+import importlib.util
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -9,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 
+from lexmax.encoders.training.ahead import Ahead, BatchSource
 from lexmax.encoders.training.batch import TrainingBatch
 from lexmax.encoders.training.checkpoints import Checkpoint, Checkpoints
 from lexmax.encoders.training.config import (
@@ -23,7 +25,7 @@ from lexmax.encoders.training.metrics import Metrics
 from lexmax.encoders.training.run_state import Progress, RunState
 from lexmax.encoders.training.schedule import share_of_lr
 from lexmax.encoders.training.task import Task
-from lexmax.errors import CorruptionError, TrainingError
+from lexmax.errors import CorruptionError, StorageError, TrainingError
 
 Evaluate: TypeAlias = Callable[[Task], Mapping[str, float]]
 
@@ -44,14 +46,6 @@ class Watcher(Protocol):
 
     def say(self, text: str) -> None:
         """Something that a person who waits wants to read."""
-        ...
-
-
-class BatchSource(Protocol):
-    """Gives batches by number."""
-
-    def at(self, number: int, *, step: int) -> TrainingBatch:
-        """Batch `number`, as it is at an optimiser step."""
         ...
 
 
@@ -159,10 +153,11 @@ class Trainer:
         self._begin()
         progress, first = self._state.progress, self._state.progress.step
         self._task.module.train()
-        while progress.step < self._plan.steps and not progress.stopped_early:
-            self._watcher.advance("train", progress.step, self._plan.steps)
-            self._step()
-            self._after_step()
+        with Ahead(self._batches, accumulation=self._plan.optimiser.accumulation) as batches:
+            while progress.step < self._plan.steps and not progress.stopped_early:
+                self._watcher.advance("train", progress.step, self._plan.steps)
+                self._step(batches)
+                self._after_step()
         self._watcher.advance("train", progress.step, self._plan.steps)
         model = self._finish()
         return TrainingReport(
@@ -195,7 +190,7 @@ class Trainer:
         self._metrics.cut(newest.step)
         self._watcher.say(f"going on from the checkpoint of step {newest.step}")
 
-    def _step(self) -> None:
+    def _step(self, batches: Ahead) -> None:
         """One optimiser step over `accumulation` batches."""
         step, numbers, state = self._state.progress.step, self._plan.optimiser, self._state
         share = share_of_lr(
@@ -205,7 +200,7 @@ class Trainer:
             group["lr"] = group.setdefault("highest_lr", group["lr"]) * share
         state.optimiser.zero_grad(set_to_none=True)
         for part in range(numbers.accumulation):
-            batch = self._batches.at(step * numbers.accumulation + part, step=step)
+            batch = batches.at(step * numbers.accumulation + part)
             self._seen.add(self._backward(batch.to(self._machine.device), step), len(batch))
         state.scaler.unscale_(state.optimiser)
         parameters = [p for group in state.optimiser.param_groups for p in group["params"]]
@@ -308,11 +303,16 @@ class Trainer:
         model = self.output / "model"
         write_folder(model, self._task.save)
         self._draw()
+        if importlib.util.find_spec("matplotlib") is None:
+            self._watcher.say(
+                'no picture of metrics.jsonl was drawn: `pip install "lexmax[train]"` brings '
+                "matplotlib, which draws it"
+            )
         return model
 
     def _draw(self) -> None:
         # A picture is no reason to lose a run: the numbers are in metrics.jsonl.
-        with suppress(ImportError, OSError):
+        with suppress(ImportError, StorageError):
             draw_curves(self._metrics.records(), self.output)
 
 

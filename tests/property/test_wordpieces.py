@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexmax.encoders.wordpieces import WordPieces
@@ -27,6 +27,24 @@ def pieces() -> WordPieces:
     return WordPieces(Path(found.submodule_search_locations[0]) / "model" / "tokenizer.json")
 
 
+@settings(deadline=None)
+@given(text=TEXTS)
+def test_pieces_are_those_of_the_library(pieces: WordPieces, text: str) -> None:
+    """Word by word, from memory, as in one go."""
+    read = text.encode("utf-8", "replace").decode("utf-8")
+    expected = pieces._tokenizer.encode(read, add_special_tokens=False).ids
+    for _ in range(2):  # Before and after its words are known.
+        assert pieces.first(text, 100_000).tolist() == expected
+
+
+@settings(deadline=None)
+@given(text=st.text(alphabet=st.characters(max_codepoint=127), max_size=80))
+def test_pieces_of_ascii_are_those_of_the_library(pieces: WordPieces, text: str) -> None:
+    expected = pieces._tokenizer.encode(text, add_special_tokens=False).ids
+    assert pieces.first(text, 100_000).tolist() == expected
+
+
+@settings(deadline=None)
 @given(text=TEXTS, limit=st.integers(1, 8))
 def test_first_pieces_are_those_of_the_whole_text(
     pieces: WordPieces, text: str, limit: int

@@ -1,9 +1,11 @@
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lexmax.encoders import wordpieces
 from lexmax.encoders.wordpieces import WordPieces
 
 
@@ -78,3 +80,52 @@ def test_a_long_gap_is_read_past(watched: tuple[WordPieces, Watched]) -> None:
 
 def test_a_word_of_a_megabyte_is_one_unknown_piece(pieces: WordPieces) -> None:
     assert pieces.first("a" * 1_000_000, 254).tolist() == [100]
+
+
+def test_words_that_are_known_do_not_reach_the_tokenizer(
+    watched: tuple[WordPieces, Watched],
+) -> None:
+    pieces, tokenizer = watched
+    first = pieces.first("Retrieval, café of DOCUMENTS retrieval", 20)
+    assert tokenizer.n_characters == len("retrieval,caféofdocuments")
+    again = pieces.first("documents Retrieval", 20).tolist()
+    assert tokenizer.n_characters == len("retrieval,caféofdocuments")
+    assert again == first.tolist()[-2:]
+
+
+def test_memory_of_words_is_bounded(pieces: WordPieces, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wordpieces, "_KNOWN_WORDS", 10)
+    texts = [f"word{i} and {'x' * 40}{i}" for i in range(30)]
+    found = [pieces.first(text, 100).tolist() for text in texts]
+    assert len(pieces._known) <= 10
+    assert found == [pieces._tokenizer.encode(t, add_special_tokens=False).ids for t in texts]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": {"type": "Unigram"}},
+        {"pre_tokenizer": None},
+        {"normalizer": {"type": "Sequence"}},
+        {"added_tokens": [{"special": False}]},
+    ],
+)
+def test_other_tokenizers_read_texts_whole(change: dict[str, Any]) -> None:
+    berts: dict[str, Any] = {
+        "model": {"type": "WordPiece"},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "normalizer": {"type": "BertNormalizer"},
+        "added_tokens": [{"special": True}],
+    }
+    assert wordpieces._splits_at_spaces(berts)
+    assert not wordpieces._splits_at_spaces({**berts, **change})
+
+
+def test_a_tokenizer_that_keeps_case_is_left_to_keep_it(tmp_path: Path, path: Path) -> None:
+    written = json.loads(path.read_text())
+    written["normalizer"]["lowercase"] = False
+    (tmp_path / "tokenizer.json").write_text(json.dumps(written))
+    pieces = WordPieces(tmp_path / "tokenizer.json")
+    assert pieces.first("Hello hello", 20).tolist() != pieces.first("hello hello", 20).tolist()
+    expected = pieces._tokenizer.encode("Hello hello", add_special_tokens=False).ids
+    assert pieces.first("Hello hello", 20).tolist() == expected

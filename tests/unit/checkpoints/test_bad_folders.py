@@ -154,9 +154,19 @@ def test_a_dense_model_is_no_colbert(plain_bert: Path) -> None:
     assert "without a projection; expected a MultiVectorEncoder" in refused(f"colbert:{plain_bert}")
 
 
-def test_an_adapter_alone_is_refused(colbert: Path) -> None:
-    (colbert / "config.json").rename(colbert / "adapter_config.json")
-    assert "config.json" in refused(f"colbert:{colbert}")
+def test_an_adapter_is_refused(colbert: Path) -> None:
+    (colbert / "adapter_config.json").write_text("{}")
+    assert "holds an adapter (adapter_config.json); expected a whole" in refused(
+        f"colbert:{colbert}"
+    )
+
+
+def test_an_encoder_with_a_decoder_is_refused(tiny: Any, tmp_path: Path) -> None:
+    config = tiny.transformers.T5Config(
+        vocab_size=140, d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4
+    )
+    tiny.save(tmp_path, tiny.transformers.T5Model(config))
+    assert "an encoder with a decoder (t5); expected one of them" in refused(f"dense:{tmp_path}")
 
 
 def test_parameters_are_checked_before_the_folder_is_read() -> None:

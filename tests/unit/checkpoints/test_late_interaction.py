@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from lexmax.encoders import Encoders, MultiVectorEncoder
 from lexmax.encoders.checkpoints.late_interaction import load_late_interaction
+from lexmax.encoders.shared_pass import SharedPass
 
 TEXTS = [
     "late interaction, retrieval!",
@@ -261,6 +262,20 @@ def test_batch_equals_single(stanford: Path) -> None:
         alone = encoder.encode_documents([texts[i]])
         np.testing.assert_allclose(together.row(i), alone.vectors, atol=1e-5)
         np.testing.assert_allclose(together.row(i + 100), together.row(i), atol=1e-5)
+
+
+def test_encoders_over_one_folder_share_a_pass(stanford: Path) -> None:
+    whole, short = load_late_interaction(stanford), load_late_interaction(stanford, query_length=9)
+    assert whole.backbone is short.backbone
+    heads = [whole.query_head(), short.query_head(), whole.document_head()]
+    queries, shorter, documents = SharedPass(heads, TEXTS).run()
+    for found, expected in (
+        (queries, whole.encode_queries(TEXTS)),
+        (shorter, short.encode_queries(TEXTS)),
+        (documents, whole.encode_documents(TEXTS)),
+    ):
+        np.testing.assert_array_equal(found.offsets, expected.offsets)
+        np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)
 
 
 def test_lengths_of_the_spec_are_those_of_the_encoder(stanford: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from lexmax.encoders import Encoders
 from lexmax.encoders.checkpoints.pairs import load_cross_encoder
@@ -147,6 +148,16 @@ def test_the_fingerprint_moves_with_the_folder(
     here, there = load_cross_encoder(folder), load_cross_encoder(other, max_tokens=48)
     assert here.fingerprint == there.fingerprint
     assert here.spec != there.spec
+
+
+@pytest.mark.parametrize("name", ["bert.pooler.dense.weight", "classifier.bias"])
+def test_a_head_that_lacks_weights_is_refused(classifier: Callable[..., Path], name: str) -> None:
+    folder = classifier()
+    weights = load_file(folder / "model.safetensors")
+    del weights[name]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EncoderError, match=f"the weights lack {name}"):
+        load_cross_encoder(folder)
 
 
 @pytest.mark.parametrize("max_tokens", [0, 4, 49])
