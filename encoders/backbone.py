@@ -20,13 +20,11 @@ from lexmax.encoders.turns import Turns
 from lexmax.errors import EncoderError
 
 PAD_TO = 8
+# Of twice as many, the C library gives the memory of activations back to the system after each
+# layer, and a sixth of the time goes into page faults.
 BATCH_TOKENS = 1024
-"""Tokens of one batch on a CPU, padding counted, for a model of MiniLM's size."""
+"""Tokens of one batch on a CPU, padding counted."""
 
-# The widest activations of a layer, 4 bytes each, take 6 MiB then. Twice that, and the C library
-# gives freed memory back to the system after each layer: 20 % of a core goes into page faults.
-_WIDEST_VALUES = BATCH_TOKENS * 1536
-_MIN_BATCH_TOKENS = 256
 # Enough to fill a graphics processor with texts of any length.
 _BATCH_TOKENS_ON_GPU = 16_384
 
@@ -95,7 +93,7 @@ class PaddedRows:
         mask = places < lengths[:, None]
         seen = mask if attended is None else places < np.asarray(attended)[:, None]
         return PaddedRows(
-            torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(seen.astype(np.int64))
+            torch.as_tensor(ids), torch.as_tensor(mask), torch.as_tensor(seen.astype(np.int64))
         )
 
     def to(self, device: torch.device) -> "PaddedRows":
@@ -171,10 +169,7 @@ class Backbone:
     @property
     def batch_tokens(self) -> int:
         """Tokens of one batch, padding counted."""
-        if self.device.type != "cpu":
-            return _BATCH_TOKENS_ON_GPU
-        widest = getattr(getattr(self.model, "config", None), "intermediate_size", 4 * self.dim)
-        return max(_WIDEST_VALUES // max(int(widest), 1) // PAD_TO * PAD_TO, _MIN_BATCH_TOKENS)
+        return BATCH_TOKENS if self.device.type == "cpu" else _BATCH_TOKENS_ON_GPU
 
     def run(
         self,
@@ -196,7 +191,7 @@ class Backbone:
         """
         for chosen in self.batches([len(row) for row in rows]):
             seen = None if attended is None else attended[chosen]
-            states = self._states(chosen, [rows[i] for i in chosen], seen)
+            states = self._states(chosen, [rows[int(i)] for i in chosen], seen)
             for sink in sinks:
                 sink.take(states)
 

@@ -190,7 +190,8 @@ class ScoredVectors:
         """Keep the vectors of these rows."""
         chosen: NDArray[np.bool_] = np.zeros(states.ids.shape, dtype=np.bool_)
         for place, i in enumerate(states.rows):
-            chosen[place, : len(self._scored[i])] = self._scored[i]
+            scored = self._scored[int(i)]
+            chosen[place, : len(scored)] = scored
         flat = states.hidden[torch.as_tensor(chosen, device=states.hidden.device)]
         with torch.inference_mode():
             vectors = self._project(flat).cpu().numpy()

@@ -7,7 +7,7 @@ once. It is forgotten when the last of them is.
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 from lexmax.encoders.backbone import Backbone
@@ -105,5 +105,5 @@ def special_ids(tokenizer: Path) -> list[int]:
     Raises:
         EncoderError: if the file is missing or damaged.
     """
-    added = read_json(tokenizer).get("added_tokens") or []
+    added: list[dict[str, Any]] = read_json(tokenizer).get("added_tokens") or []
     return [int(token["id"]) for token in added if token.get("special")]

@@ -96,7 +96,7 @@ class _Session:
 
     def __call__(self, ids: torch.Tensor, attention: torch.Tensor) -> _Hidden:
         fed = dict(zip(INPUTS, (ids.numpy(), attention.numpy()), strict=True))
-        return _Hidden(torch.from_numpy(self._session.run(None, fed)[0]))
+        return _Hidden(torch.as_tensor(self._session.run(None, fed)[0]))
 
 
 class _ShortTexts:
@@ -105,7 +105,6 @@ class _ShortTexts:
     def __init__(self, session: _Session, model: Any) -> None:
         self._session = session
         self._model = model
-        self.config = getattr(model, "config", None)
 
     def __call__(self, ids: torch.Tensor, attention: torch.Tensor) -> Any:
         alone = ids.shape[0] == 1 and ids.shape[1] <= _SHORT

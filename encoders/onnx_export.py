@@ -13,11 +13,12 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import torch
 import xxhash
 
@@ -158,10 +159,11 @@ def _export(backbone: Backbone, path: Path) -> None:
     plain: Any = copy.deepcopy(backbone.model).cpu().float().eval()
     plain.set_attn_implementation("eager")
     given = _sample(backbone)
+    export: Any = torch.onnx.export
     axes = {name: {0: "rows", 1: "width"} for name in (*INPUTS, OUTPUT)}
     with _silence(), torch.no_grad():  # It says that this way is an old one, and what it traces.
         try:
-            torch.onnx.export(
+            export(
                 _States(plain),
                 (given.ids, given.attention),
                 str(path),
@@ -183,8 +185,9 @@ def _sample(backbone: Backbone) -> PaddedRows:
     """Rows of three lengths, of ids that any vocabulary has."""
     special = backbone.special_ids
     ids = [i for i in range(max(special) + 2 * max(_SAMPLE)) if i not in special]
-    table: Any = backbone.model.get_input_embeddings()
-    known = torch.tensor([i % table.num_embeddings for i in ids]).numpy()
+    model: Any = backbone.model
+    n_known = int(model.get_input_embeddings().num_embeddings)
+    known = np.array([i % n_known for i in ids], dtype=np.int64)
     return PaddedRows.of([known[:n] for n in _SAMPLE], pad_id=backbone.pad_id)
 
 
@@ -196,7 +199,7 @@ def _require_equal(backbone: Backbone, path: Path) -> None:
     for rows in (slice(0, 3), slice(2, 3)):
         ids, attention, mask = sample.ids[rows], sample.attention[rows], sample.mask[rows]
         fed = dict(zip(INPUTS, (ids.numpy(), attention.numpy()), strict=True))
-        found = torch.from_numpy(session.run(None, fed)[0])
+        found = torch.as_tensor(session.run(None, fed)[0])
         with torch.inference_mode():
             expected = backbone.model(ids, attention).last_hidden_state.float()
         apart = float((found - expected)[mask].abs().max() / expected[mask].abs().max())
@@ -221,7 +224,7 @@ def _quantize(source: Path, path: Path) -> None:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def _silence() -> Generator[None, None, None]:
     """No advice, and no handler that giving it would add to the root logger."""
     root, nothing = logging.getLogger(), logging.NullHandler()
     before = logging.root.manager.disable

@@ -63,7 +63,7 @@ class CrossEncoder:
         rows = self.texts.rows(query, texts)
         scores = np.full(len(texts), -np.inf, dtype=np.float32)
         for batch in self._model.batches([0 if row is None else len(row.ids) for row in rows]):
-            filled = [rows[i] for i in batch.tolist()]
+            filled = [rows[int(i)] for i in batch]
             scores[batch] = self._scores([row for row in filled if row is not None])
         return scores
 

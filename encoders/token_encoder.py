@@ -4,10 +4,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 import xxhash
-from numpy.typing import NDArray
 
 from lexmax.encoders.colbert import ScoredVectors, TokenSide
 from lexmax.encoders.heads.projection import Projection, ProjectionShape
@@ -137,7 +135,8 @@ class TokenEncoder:
             return TokenRows(found.ids, None if side.expansion is None else found.attended)
 
         def sink(rows: TokenRows) -> ScoredVectors:
-            return ScoredVectors([_scored(side, row) for row in rows.ids], projection, self.dim)
+            seen = [len(row) for row in rows.ids] if rows.attended is None else rows.attended
+            return ScoredVectors(side.scored(rows.ids, seen), projection, self.dim)
 
         plain = TokenReading(max_tokens=reading.max_tokens)
         as_minilm = trunk.shipped == MINILM and replace(reading, skipped=(), pooling=None) == plain
@@ -145,13 +144,6 @@ class TokenEncoder:
         head: Head[TokenBatch] = Head(trunk.backbone, rows, sink, reading=named)
         pooling = reading.pooling
         return head if pooling is None else head.then(lambda batch: pooling.pool(batch).tokens)
-
-
-def _scored(side: TokenSide, row: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which tokens of a row have a vector; no text can write the token that fills up."""
-    kept = ~np.isin(row, sorted(side.skipped))
-    by = side.expansion
-    return kept if by is None or by.scored else kept & (row != by.token)
 
 
 def hash_of_model(model: LateInteractionModel) -> str:

@@ -49,7 +49,8 @@ class WordPieces:
         self._tokenizer = tokenizer
         written = json.loads(tokenizer.to_str())
         self._splits_at_spaces = _splits_at_spaces(written)
-        self._lower = bool((written["normalizer"] or {}).get("lowercase"))
+        normalizer: Mapping[str, Any] = written["normalizer"] or {}
+        self._lower = bool(normalizer.get("lowercase"))
         self._known: dict[str, list[int]] = {}
 
     def first(self, text: str, limit: int) -> NDArray[np.int64]:
@@ -106,7 +107,10 @@ class WordPieces:
 
 def _splits_at_spaces(written: Mapping[str, Any]) -> bool:
     """Whether this is BERT's tokenizer, with no piece that could reach over the end of a word."""
-    kinds = [(written[part] or {}).get("type") for part in ("model", "pre_tokenizer", "normalizer")]
+    parts: list[Mapping[str, Any]] = [
+        written[part] or {} for part in ("model", "pre_tokenizer", "normalizer")
+    ]
+    kinds = [part.get("type") for part in parts]
     return (
         kinds[:2] == ["WordPiece", "BertPreTokenizer"]
         and kinds[2] in (None, "BertNormalizer")

@@ -18,6 +18,7 @@ from lexmax.encoders.checkpoints.modules import (
     transformer_of,
 )
 from lexmax.encoders.checkpoints.token_models import document_prompt, require_plain_text
+from lexmax.encoders.checkpoints.transformer import require_no_adapter
 from lexmax.encoders.checkpoints.vocabulary import (
     longest_input,
     positions,
@@ -82,6 +83,7 @@ def load_dense(
     )
     texts = _Texts(found, config, pieces, max_tokens)
     queries, documents = texts.side("query"), texts.side("document")
+    require_no_adapter(found.transformer)
     backbone = of_folder(found.transformer)
     finish, dim = _finish(found, backbone.dim * len(found.pooling.modes))
     values = {"max_tokens": max_tokens, "pooling": pooling}

@@ -19,7 +19,7 @@ training began with.
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from lexmax.encoders.checkpoints.files import read_json
 from lexmax.encoders.checkpoints.modules import Module, model_values, modules_of
@@ -112,7 +112,8 @@ def _by_library(folder: Path) -> str | None:
 def _by_head(folder: Path) -> str | None:
     path = folder / "config.json"
     heads: Any = read_json(path).get("architectures") if path.is_file() else None
-    named = [str(head) for head in heads] if isinstance(heads, list) else []
+    listed = cast("list[object]", heads) if isinstance(heads, list) else []
+    named = [str(head) for head in listed]
     ends = (name for head in named for end, name in _OF_HEAD.items() if head.endswith(end))
     return next(ends, None)
 

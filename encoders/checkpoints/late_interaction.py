@@ -17,6 +17,7 @@ from lexmax.encoders.checkpoints.token_models import (
     TokenModel,
     read_token_model,
 )
+from lexmax.encoders.checkpoints.transformer import require_no_adapter
 from lexmax.encoders.checkpoints.vocabulary import (
     first_special_id,
     longest_input,
@@ -55,6 +56,7 @@ def load_late_interaction(
     pieces = Pieces(said.transformer / "tokenizer.json", lower_case=said.lower_case)
     sides = _Sides(said, config, pieces)
     queries, documents = sides.queries(), sides.documents()
+    require_no_adapter(said.transformer)
     backbone = of_folder(said.transformer)
     layers = _layers(folder, said, backbone.dim)
     dims = [layer.dim for layer in layers if isinstance(layer, Dense)]

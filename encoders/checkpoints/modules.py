@@ -65,11 +65,10 @@ def modules_of(folder: Path) -> list[Module]:
     listed = read_any_json(path)
     if not isinstance(listed, list) or not listed:
         raise EncoderError(f"{path} lists no modules; expected at least one; download it again")
-    entries: list[Any] = listed
-    return [_module(path, entry) for entry in entries]
+    return [_module(path, entry) for entry in cast("list[object]", listed)]
 
 
-def _module(path: Path, entry: Any) -> Module:
+def _module(path: Path, entry: object) -> Module:
     known: Mapping[str, Any] = cast("Mapping[str, Any]", entry) if isinstance(entry, dict) else {}
     kind, where = known.get("type"), known.get("path")
     if not isinstance(kind, str) or not isinstance(where, str):

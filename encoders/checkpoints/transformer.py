@@ -23,6 +23,10 @@ _UNUSED = "pooler."
 _quiet = Lock()
 
 
+# Writes queries for documents (docT5query), and so is meant to have both.
+_WITH_BOTH_SIDES = "AutoModelForSeq2SeqLM"
+
+
 def load_model(folder: Path, *, head: str = "AutoModel") -> Any:
     """The model, float32, for inference.
 
@@ -35,7 +39,7 @@ def load_model(folder: Path, *, head: str = "AutoModel") -> Any:
         EncoderError: if a file is missing or damaged, weights are pickles, NaN or not those that
             the config asks for, or the library does not know the model.
     """
-    _require_no_adapter(folder)
+    require_no_adapter(folder)
     said = read_json(folder / "config.json")
     weights = check_weights(folder)
     require_plausible(folder, said, weights)
@@ -45,7 +49,8 @@ def load_model(folder: Path, *, head: str = "AutoModel") -> Any:
         config = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-        _require_one_side(folder, config)
+        if head != _WITH_BOTH_SIDES:
+            _require_one_side(folder, config)
         require_size(folder, kind.from_config, config, weights)
         model, found = kind.from_pretrained(
             folder,
@@ -85,7 +90,12 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _require_no_adapter(folder: Path) -> None:
+def require_no_adapter(folder: Path) -> None:
+    """The folder holds a whole model.
+
+    Raises:
+        EncoderError: if what it holds changes another model's weights.
+    """
     if (folder / "adapter_config.json").is_file():
         raise EncoderError(
             f"{folder} holds an adapter (adapter_config.json); expected a whole model; merge the "

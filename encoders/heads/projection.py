@@ -141,27 +141,36 @@ class Projection(nn.Module):
         starts from the matrix and moves away from there.
 
         Args:
-            matrix: (dim, dim_in).
+            matrix: (dim, dim_in); of a residual between equal coordinates, the identity.
 
         Raises:
             EncoderError: if the shape is another, or this kind is no matrix plus something.
         """
-        target = self.outer if self.shape.kind == "linear" else self.skip
-        if target is None:
-            raise EncoderError(
-                f"a projection of kind {self.shape.kind} from {self.shape.dim_in} to "
-                f"{self.shape.dim} cannot start from a matrix; take kind linear, or residual "
-                "with fewer coordinates"
-            )
-        if matrix.shape != target.weight.shape:
-            raise EncoderError(
-                f"the matrix to start from is {tuple(matrix.shape)}; "
-                f"expected {tuple(target.weight.shape)}"
-            )
+        target = self._target(matrix)
         with torch.no_grad():
             for parameter in self.outer.parameters():
                 parameter.zero_()
-            target.weight.copy_(matrix)
+            if target is not None:
+                target.weight.copy_(matrix)
+
+    def _target(self, matrix: Tensor) -> nn.Linear | None:
+        """The layer that becomes the matrix; None where the identity stands already."""
+        shape = self.shape
+        if tuple(matrix.shape) != (shape.dim, shape.dim_in):
+            raise EncoderError(
+                f"the matrix to start from is {tuple(matrix.shape)}; "
+                f"expected {(shape.dim, shape.dim_in)}"
+            )
+        if shape.kind == "linear":
+            return self.outer
+        identity = shape.dim == shape.dim_in and torch.equal(matrix.cpu(), torch.eye(shape.dim))
+        if shape.kind != "residual" or (self.skip is None and not identity):
+            raise EncoderError(
+                f"a projection of kind {shape.kind} from {shape.dim_in} to {shape.dim} cannot "
+                "start from this matrix; take kind linear, or residual with fewer coordinates or "
+                "the identity"
+            )
+        return self.skip
 
     @property
     def collapses(self) -> bool:

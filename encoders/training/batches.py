@@ -161,6 +161,6 @@ def _joined(samples: Iterator[_Sample]) -> TrainingBatch:
         [sample.query for sample in found],
         list(rows),
         torch.tensor(groups, dtype=torch.int64),
-        torch.from_numpy(scores) if taught else None,
+        torch.as_tensor(scores) if taught else None,
         torch.tensor([sample.weight for sample in found], dtype=torch.float32),
     )

@@ -15,7 +15,10 @@ import orjson
 import torch
 import xxhash
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import (
+    load_file,  # pyright: ignore[reportUnknownVariableType]
+    save_file,  # pyright: ignore[reportUnknownVariableType]
+)
 
 from lexmax.encoders.training.durable import remove, to_json, write_folder
 from lexmax.errors import CorruptionError

@@ -4,9 +4,14 @@ Every field's description is the comment that `lexmax train --print-config` writ
 says what the value does and in which unit.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Role: TypeAlias = Literal[
+    "query", "pos", "neg", "docs", "pos_scores", "neg_scores", "scores", "ranks"
+]
+"""What a member of a JSON line may stand for."""
 
 
 class Section(BaseModel):
@@ -25,11 +30,8 @@ class SourceSection(Section):
     format: Literal["auto", "jsonl", "table", "beir"] = Field(
         default="auto", description="auto: by the name. jsonl, table or beir."
     )
-    fields: dict[
-        Literal["query", "pos", "neg", "docs", "pos_scores", "neg_scores", "scores", "ranks"],
-        str,
-    ] = Field(
-        default_factory=dict,
+    fields: dict[Role, str] = Field(
+        default_factory=dict[Role, str],
         description="jsonl: which member stands for query, pos, neg, docs, scores, ranks, where "
         "it has another name, such as {query: title, pos: text}.",
     )

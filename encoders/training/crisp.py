@@ -79,7 +79,7 @@ def pooled(tokens: PaddedTokens, pooling: Pooling) -> PaddedTokens:
 
 def _kept(offsets: NDArray[np.int64], pooling: Pooling) -> NDArray[np.int64]:
     lengths = np.diff(offsets)
-    places = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    places = np.arange(int(offsets[-1]), dtype=np.int64) - np.repeat(offsets[:-1], lengths)
     if pooling.method == "spacing":
         return np.flatnonzero(places % (pooling.count.factor or 1) == 0)
     return np.flatnonzero(places >= np.repeat(lengths - pooling.count.of(lengths), lengths))

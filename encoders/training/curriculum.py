@@ -8,11 +8,11 @@ any mean; the code that came with the paper multiplies means.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from lexmax.encoders.training.example import UNRANKED, Candidate
 
@@ -22,6 +22,7 @@ Form: TypeAlias = Literal["pairwise", "pointwise"]
 LAST_RANK = 1000
 """The rank of a document that the ranking does not have."""
 
+_NORMAL = NormalDist()
 # Where a list says nothing, because all its scores are equal or there is only one.
 _EVEN = 0.5
 
@@ -121,8 +122,9 @@ def kernel_percentile(
     if spread <= 0.0 or scores.max() <= scores.min():
         return np.where(np.isnan(asked), 0.0, _EVEN)
     width = spread * len(scores) ** -0.2
-    below: NDArray[np.float64] = ndtr((asked[:, None] - scores[None, :]) / width).mean(axis=1)
-    return np.nan_to_num(below)
+    below = [[_NORMAL.cdf((one - score) / width) for score in scores] for one in asked]
+    means: NDArray[np.float64] = np.nan_to_num(np.array(below, dtype=np.float64).mean(axis=1))
+    return means
 
 
 _BY_SCORES: Mapping[

@@ -155,7 +155,11 @@ def _candidates(
 
 
 def _listed_values(value: Any) -> list[Any]:
-    found: list[Any] = value if isinstance(value, list) else [value]
+    found: list[Any] = (
+        value  # pyright: ignore[reportUnknownVariableType]
+        if isinstance(value, list)
+        else [value]
+    )
     return found
 
 

@@ -30,7 +30,7 @@ _SAMPLE_DOCS = 2000
 class PoolingSection(Section):
     """How the vectors of a document become fewer, in training and in use (CRISP)."""
 
-    method: str = Field(description="kmeans, ward, spaced or tail: see docs/pooling.md.")
+    method: str = Field(description="kmeans, ward, spacing or tail: see docs/pooling.md.")
     tokens: int | None = Field(None, ge=1, description="Vectors of a document at most.")
     ratio: float | None = Field(None, gt=0, le=1, description="Or this share of them.")
     factor: int | None = Field(None, ge=1, description="Or one of so many.")

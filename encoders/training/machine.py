@@ -1,6 +1,5 @@
 """On which device, and in which numbers, is computed?"""
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -48,7 +47,7 @@ class Machine:
         """Whether gradients would underflow unless losses are scaled up."""
         return self.dtype == torch.float16
 
-    def computing(self) -> AbstractContextManager[None]:
+    def computing(self) -> torch.autocast:
         """A context in which matrix products have the dtype."""
         return torch.autocast(
             self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32

@@ -145,7 +145,8 @@ class ProductQuantizer(nn.Module):
 
     def _parts(self, rotated: Tensor) -> Tensor:
         """Subspace by subspace: (subspaces, n, dim / subspaces)."""
-        return rotated.reshape(len(rotated), self.subspaces, -1).transpose(0, 1)
+        width = self.centroids.shape[2]
+        return rotated.reshape(len(rotated), self.subspaces, width).transpose(0, 1)
 
     def _starts(self) -> Tensor:
         n_centroids = self.centroids.shape[1]

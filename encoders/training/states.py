@@ -144,7 +144,7 @@ class StateSource:
         if not batches:
             return whole
         parts = [self._part_with_gradient(rows, attended, chosen, whole) for chosen in batches]
-        places = torch.from_numpy(np.concatenate(batches)).to(mask.device)
+        places = torch.as_tensor(np.concatenate(batches)).to(mask.device)
         return whole.index_copy(0, places, torch.cat(parts)) * mask[:, :, None]
 
     def _part_with_gradient(
@@ -156,7 +156,7 @@ class StateSource:
     ) -> torch.Tensor:
         """States of the chosen rows, as wide as `whole`."""
         seen = None if attended is None else attended[chosen]
-        some = [rows[i] for i in chosen]
+        some = [rows[int(i)] for i in chosen]
         given = PaddedRows.of(some, pad_id=self.backbone.pad_id, attended=seen).to(whole.device)
         hidden = self.backbone.hidden(given).float()
         return torch.nn.functional.pad(hidden, (0, 0, 0, whole.shape[1] - hidden.shape[1]))
@@ -180,7 +180,7 @@ class StateSource:
         for i, row in enumerate(rows):
             if len(row):
                 states[i, : len(row)] = cache[keys[i]]
-        return torch.from_numpy(states).to(self.backbone.device).float()
+        return torch.as_tensor(states).to(self.backbone.device).float()
 
     def _store(
         self, cache: StateCache, rows: Rows, attended: NDArray[np.int64] | None
@@ -212,7 +212,7 @@ class _IntoTensor:
         self.hidden = hidden
 
     def take(self, states: States) -> None:
-        rows = torch.from_numpy(states.rows).to(self.hidden.device)
+        rows = torch.as_tensor(states.rows).to(self.hidden.device)
         self.hidden[rows, : states.hidden.shape[1]] = states.hidden
 
 
@@ -232,7 +232,8 @@ class _IntoCache:
                 "the model gives states that float16 cannot hold (NaN, infinity or above 65,504); "
                 "expected finite ones; check its weights, or train without a cache"
             )
-        array, lengths = half.cpu().numpy(), states.mask.sum(dim=1).tolist()
+        array: NDArray[np.float16] = half.cpu().numpy()
+        lengths: list[int] = states.mask.sum(dim=1).tolist()
         for i, of_row, length in zip(states.rows, array, lengths, strict=True):
             self._pending.append((self._keys[i], of_row[:length].copy()))
             self._n_tokens += length

@@ -180,7 +180,7 @@ def _forward(
         for start in range(0, shape[0], step):
             part = slice(start, start + step)
             products = (queries[part] @ tokens.T).to(dtype)
-            products = products.reshape(-1, shape[1], *real.shape)
+            products = products.reshape(len(products), shape[1], *real.shape)
             products.masked_fill_(~real, -torch.inf)
             found = products.max(dim=3)
             best[part, :, alike], places[part, :, alike] = found.values, found.indices.int()

@@ -173,7 +173,7 @@ class Trainer:
     def _begin(self) -> None:
         with writing(self.output):
             self.output.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(self._plan.seed)
+        torch.manual_seed(self._plan.seed)  # pyright: ignore[reportUnknownMemberType]
         newest = next(self._checkpoints.sound(), None)
         if newest is None:
             self._metrics.cut(-1)
@@ -269,7 +269,8 @@ class Trainer:
         modes = {module: module.training for module in self._task.module.modules()}
         self._task.module.eval()
         # What is drawn in an evaluation must not change what is drawn in training.
-        with torch.random.fork_rng(), torch.no_grad():
+        forked: Any = torch.random.fork_rng()  # pyright: ignore[reportUnknownMemberType]
+        with forked, torch.no_grad():
             measures = dict(evaluate(self._task))
         for module, mode in modes.items():
             module.training = mode

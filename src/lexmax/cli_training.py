@@ -1,5 +1,6 @@
 """The commands that train encoders, and look for the negatives that they learn from."""
 
+import shutil
 import signal
 import sys
 from collections.abc import Generator
@@ -172,6 +173,7 @@ def mine(
     from lexmax.encoders.training.examples import Examples
     from lexmax.encoders.training.yaml_lines import Located
     from lexmax.mining import mine as run
+    from lexmax.training import reading
 
     rules = {
         "encoder": encoder,
@@ -192,14 +194,18 @@ def mine(
     section = checked(DataSection, Located(data, places))
     with _stoppable() as watching:
         report = run(
-            Examples(section, output=output),
+            Examples(section, output=output, on_read=reading(watching)),
             checked(MiningSection, Located(rules, places)),
-            folder=output,
+            folder=output / "mining",
             data_folder=Path(),
             seed=seed,
             watcher=watching,
         )
-    _print_mined(report, Console())
+    files = [
+        _named(file, output / f"{number}-{Path(source).name.split('.')[0]}.jsonl")
+        for number, (file, source) in enumerate(zip(report.files, sources, strict=True), 1)
+    ]
+    _print_mined(report, files, Console())
 
 
 @contextmanager
@@ -256,12 +262,22 @@ def _print_trained(trained: "Trained", console: Console) -> None:
     console.print(f"model: {report.model}", highlight=False, soft_wrap=True)
 
 
-def _print_mined(report: "MiningReport", console: Console) -> None:
+def _named(file: Path, target: Path) -> Path:
+    """The file under a name that says what it is; the next run finds it under its own."""
+    from lexmax.encoders.training.durable import writing
+
+    with writing(target):
+        draft = target.with_name(target.name + ".tmp")
+        shutil.copyfile(file, draft)
+        return draft.replace(target)
+
+
+def _print_mined(report: "MiningReport", files: list[Path], console: Console) -> None:
     console.print(
         f"{report.n_examples:,} examples with hard negatives; {report.n_without:,} left out",
         highlight=False,
     )
-    for file in report.files:
+    for file in files:
         console.print(str(file), highlight=False, soft_wrap=True)
 
 

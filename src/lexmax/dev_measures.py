@@ -111,8 +111,8 @@ class DevMeasures:
             list(self._dev.documents.values()),
             max(cutoffs),
         )
-        rankings = {
-            query_id: [doc_ids[ordinal] for ordinal in hits.row(i)[0]]
+        rankings: dict[str, list[str]] = {
+            query_id: [doc_ids[int(ordinal)] for ordinal in hits.row(i)[0]]
             for i, query_id in enumerate(self._dev.queries)
         }
         return dict(self._evaluator.evaluate(rankings).overall)

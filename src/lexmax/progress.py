@@ -108,7 +108,9 @@ class _Bars:
             title = _TITLES.get(stage, stage)
             # What an earlier run has done must not count as speed of this one.
             unit = _UNITS.get(stage, self._unit)
-            self._tasks[stage] = self._progress.add_task(title, completed=done, unit=unit, rate="")
+            self._tasks[stage] = self._progress.add_task(
+                title, total=total or None, completed=done, unit=unit, rate=""
+            )
         task = self._tasks[stage]
         self._progress.update(task, completed=done, total=total or None)
         speed = self._progress.tasks[task].speed

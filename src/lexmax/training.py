@@ -88,10 +88,10 @@ def train(
     with _alone_in(Path(config.output)) as output:
         if start == "fresh":
             _drop_run(output)
-        examples = Examples(config.data, output=output, on_read=_reading(watcher))
+        examples = Examples(config.data, output=output, on_read=reading(watcher))
         dev, n_dev_queries = _dev(config, examples)
         to_train = mined(config, examples, output=output, watcher=watcher)
-        torch.manual_seed(config.seed)
+        torch.manual_seed(config.seed)  # pyright: ignore[reportUnknownMemberType]
         task = kind.make(values, Place(Path(config.data.folder), output / "cache"))
         plan = _plan(config, to_train, task_values=values.model_dump(mode="json"), start=start)
         write_file(output / _MARK, to_json(config.model_dump(mode="json")))
@@ -184,8 +184,12 @@ def _flat(value: Any, name: str) -> Generator[tuple[str, Any], None, None]:
         yield from _flat(below, f"{name}.{key}" if name else key)
 
 
-def _reading(watcher: Watcher) -> Callable[[int], None]:
-    """Counts bytes; a stop leaves a half-read file out of the cache."""
+def reading(watcher: Watcher) -> Callable[[int], None]:
+    """Counts bytes that were read; where the watcher stops it, no half-read file is in the cache.
+
+    Raises:
+        KeyboardInterrupt: by the function, if the watcher stopped it.
+    """
     total = 0
 
     def on_read(n: int) -> None:

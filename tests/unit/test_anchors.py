@@ -99,7 +99,9 @@ def weights_by_hand(head: AnchorHead, texts: TextStates, row: int, term: int) ->
     same = texts.ids[row].numpy()[kept] == term
     if same.any():
         weight += np.log1p(np.logaddexp(0, own[same])).max()
-    return float(weight * value["idf"][term] * np.exp(value["log_importance"][term]) * 0.2)
+    by_anchor = 6**0.5 * value["anchors"][term] @ value["by_anchor.weight"][0]
+    learned = value["log_importance"][term] + by_anchor + value["by_anchor.bias"][0]
+    return float(weight * value["idf"][term] * np.exp(learned) * 0.2)
 
 
 def test_weights_are_those_of_the_formula() -> None:
@@ -206,8 +208,9 @@ def test_learning_rates_differ_as_the_head_says(place: Place) -> None:
         for parameter in group["params"]
     }
     head = head_of(task)
-    assert rates[id(head.anchors)] == pytest.approx(0.03)
-    assert rates[id(head.log_importance)] == pytest.approx(1.0)
+    assert rates[id(head.anchors)] == pytest.approx(0.1 * head.rates["anchors"])
+    assert rates[id(head.log_importance)] == pytest.approx(0.1 * head.rates["log_importance"])
+    assert head.rates["anchors"] < 1 < head.rates["log_importance"]
     assert rates[id(head.bias)] == pytest.approx(0.1)
     assert id(head.idf) not in rates
 

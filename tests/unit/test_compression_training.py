@@ -225,8 +225,7 @@ def encodings() -> Callable[[Sequence[str]], NDArray[np.float32]]:
 def test_fixed_dimensional_encodings_are_trained_for(encodings: Any) -> None:
     documents = [f"d{i}" for i in range(200)]
     head = Projection(ProjectionShape("residual", 128, 128, ratio=8 / 128))
-    with torch.no_grad():
-        head.outer.weight.zero_()
+    head.start_from(torch.eye(128))
     queries = GivenSide(encodings, 128, head)
     parts, corpus = warm_start(queries, GivenSide(encodings, 128), documents, Fit(16, 16))
 

@@ -127,6 +127,14 @@ def test_training_may_start_from_a_matrix(kind: str) -> None:
         projection.start_from(matrix.T)
 
 
+def test_a_residual_between_equal_coordinates_starts_from_the_identity_alone() -> None:
+    projection = Projection(ProjectionShape("residual", 12, 12, ratio=0.25))
+    projection.start_from(torch.eye(12))
+    torch.testing.assert_close(projection.unscaled(_states()), _states())
+    with pytest.raises(EncoderError, match="or the identity"):
+        projection.start_from(torch.ones(12, 12))
+
+
 @pytest.mark.parametrize("kind", ["ffn", "glu", "upscaled"])
 def test_no_matrix_to_start_from_without_a_skip(kind: str) -> None:
     with pytest.raises(EncoderError, match="take kind linear, or residual"):

@@ -218,7 +218,7 @@ class StopAfter(Silent):
 def test_a_stopped_job_goes_on(tmp_path: Path, encoders: Encoders) -> None:
     rules: dict[str, Any] = {"teachers": ("lengths", "minilm"), "keep_below": None}
     whole = mining(tmp_path / "whole", _copied(tmp_path / "whole"), encoders, **rules)
-    stops = 0
+    stops, report = 0, None
     parts = tmp_path / "parts"
     given = _copied(parts)
     for calls in range(40):
@@ -237,6 +237,7 @@ def test_a_stopped_job_goes_on(tmp_path: Path, encoders: Encoders) -> None:
         except KeyboardInterrupt:
             stops += 1
     assert stops > 3
+    assert report is not None
     assert report.files[0].read_bytes() == whole.files[0].read_bytes()
 
 

@@ -43,6 +43,7 @@ def test_codes_are_the_nearest_centroids(part_bytes: int, monkeypatch: pytest.Mo
     assert codes.dtype == torch.uint8
     np.testing.assert_array_equal(codes.numpy(), _nearest(quantizer, vectors.numpy()))
     assert quantizer.codes(vectors[:0]).shape == (0, M)
+    assert quantizer.tables(vectors[:0]).shape == (0, M, K)
 
 
 def test_distances_are_squared_and_euclidean() -> None:

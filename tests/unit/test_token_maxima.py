@@ -113,6 +113,8 @@ def test_no_documents_and_no_queries() -> None:
     nothing = PaddedTokens(torch.zeros(0, 0, 4, dtype=torch.float64), torch.zeros(0, 0).bool())
     assert token_maxima(QUERIES, nothing, n=2).best.shape == (4, 5, 0)
     assert token_maxima(nothing, DOCUMENTS, n=2).best.shape == (0, 0, 5)
+    silent = PaddedTokens(torch.zeros(1, 0, 4, dtype=torch.float64), torch.zeros(1, 0).bool())
+    assert token_maxima(silent, DOCUMENTS, n=2).best.shape == (1, 0, 5)
     empty = DOCUMENTS.rows(torch.tensor([1]))
     found = token_maxima(QUERIES, empty, n=2)
     assert found.nth is not None
