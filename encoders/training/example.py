@@ -154,13 +154,8 @@ def _candidates(
     return tuple(Candidate(*one) for one in found if one[0] or empty)
 
 
-def _listed_values(value: Any) -> list[Any]:
-    found: list[Any] = (
-        value  # pyright: ignore[reportUnknownVariableType]
-        if isinstance(value, list)
-        else [value]
-    )
-    return found
+def _listed_values(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else [value]  # pyright: ignore
 
 
 def _document(value: Any, name: str) -> str:

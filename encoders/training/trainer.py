@@ -269,8 +269,7 @@ class Trainer:
         modes = {module: module.training for module in self._task.module.modules()}
         self._task.module.eval()
         # What is drawn in an evaluation must not change what is drawn in training.
-        forked: Any = torch.random.fork_rng()  # pyright: ignore[reportUnknownMemberType]
-        with forked, torch.no_grad():
+        with torch.random.fork_rng(), torch.no_grad():  # pyright: ignore[reportUnknownMemberType]
             measures = dict(evaluate(self._task))
         for module, mode in modes.items():
             module.training = mode

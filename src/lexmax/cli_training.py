@@ -252,7 +252,9 @@ def _print_trained(trained: "Trained", console: Console) -> None:
         highlight=False,
     )
     if trained.n_broken:
-        console.print(f"{trained.n_broken:,} lines gave no example: rejects.jsonl", highlight=False)
+        console.print(
+            f"lines that gave no example: {trained.n_broken:,}, see rejects.jsonl", highlight=False
+        )
     if report.best is not None:
         console.print(
             f"best on {trained.n_dev_queries:,} held-out queries: {report.best:.4f} "

@@ -14,6 +14,7 @@ STATUS = {
     errors.CorpusError: 422,
     errors.DocumentError: 422,
     errors.EncoderError: 422,
+    errors.TrainingError: 422,
     errors.EvaluationError: 422,
     errors.StorageError: 500,
     errors.NotACollectionError: 404,

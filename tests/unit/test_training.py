@@ -166,7 +166,7 @@ def test_the_command_says_what_came_out(config: Path, monkeypatch: pytest.Monkey
     done = CliRunner().invoke(app(), ["train", "c.yaml", "--steps", "12", "--set", "seed=7"])
     assert done.exit_code == 0, done.output
     assert "done: 12 steps over" in done.stdout
-    assert "1 lines gave no example: rejects.jsonl" in done.stdout
+    assert "lines that gave no example: 1, see rejects.jsonl" in done.stdout
     assert "held-out queries" in done.stdout
     assert "model: out/model" in done.stdout
 
