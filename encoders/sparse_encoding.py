@@ -69,9 +69,9 @@ class StatesEncoding:
 
     def encode(self, texts: Sequence[str]) -> SparseBatch:
         """One row a text; an empty text gives an empty row."""
-        return self.head().encode(texts)
+        return self.shared_head().encode(texts)
 
-    def head(self) -> Head[SparseBatch]:
+    def shared_head(self) -> Head[SparseBatch]:
         """How texts are encoded, for those who share a pass through the transformer."""
         return Head(
             self.trunk.backbone,

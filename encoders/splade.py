@@ -31,7 +31,7 @@ class Side(Protocol):
 class SideOnBackbone(Protocol):
     """A side whose pass through a transformer others may share."""
 
-    def head(self) -> Head[SparseBatch]:
+    def shared_head(self) -> Head[SparseBatch]:
         """How texts are encoded."""
         ...
 
@@ -122,4 +122,4 @@ class Splade:
 
 def _head_of(side: Side) -> Head[SparseBatch] | None:
     loaded = side.loaded() if isinstance(side, LaterSide) else side
-    return loaded.head() if isinstance(loaded, SideOnBackbone) else None
+    return loaded.shared_head() if isinstance(loaded, SideOnBackbone) else None

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lexmax.encoders import shared_pass
 from lexmax.encoders.backbone import Backbone, States
 from lexmax.encoders.pieces import Pieces
 from lexmax.encoders.term_pruning import TermPruning, batch_of
@@ -42,9 +43,15 @@ class TransformerTerms:
 
     def encode(self, texts: Sequence[str]) -> SparseBatch:
         """One row a text; an empty text gives an empty row."""
-        kept = KeptTerms(len(texts), self.head, self.pruning)
-        self.backbone.run(self.token_rows(texts), [kept])
-        return kept.batch()
+        return self.shared_head().encode(texts)
+
+    def shared_head(self) -> shared_pass.Head[SparseBatch]:
+        """How texts are encoded, for those who share a pass through the backbone."""
+        return shared_pass.Head(
+            self.backbone,
+            lambda texts: shared_pass.TokenRows(self.token_rows(texts)),
+            lambda rows: KeptTerms(len(rows.ids), self.head, self.pruning),
+        )
 
     def token_rows(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """Token ids of each text, markers included; none for a text without pieces."""

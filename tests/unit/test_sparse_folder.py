@@ -104,7 +104,7 @@ def test_a_pass_is_shared_with_other_encoders_on_the_same_transformer(source: Pa
     assert isinstance(few, StatesEncoding)
     calls: list[object] = []
     whole.trunk.backbone.model.register_forward_hook(lambda *given: calls.append(given))
-    shared = SharedPass([whole.head(), few.head()], TEXTS).run()
+    shared = SharedPass([whole.shared_head(), few.shared_head()], TEXTS).run()
     assert len(calls) == 1
     np.testing.assert_array_equal(shared[0].term_ids, whole.encode(TEXTS).term_ids)
     assert np.diff(shared[1].indptr).tolist() == [3, 3, 0, 0, 0]
