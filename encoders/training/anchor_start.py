@@ -35,4 +35,4 @@ class _Alone:
 
     def take(self, states: States) -> None:
         unit = torch.nn.functional.normalize(states.hidden[:, self._place], dim=-1)
-        self.anchors[torch.from_numpy(states.rows)] = unit.cpu()
+        self.anchors[torch.as_tensor(states.rows)] = unit.cpu()

@@ -159,7 +159,8 @@ def _principal(parts: TokenParts, source: str, place: Place) -> torch.Tensor:
     parts.trunk.backbone.run(side.rows(texts).ids, [moments])
     if not bool(moments.total.any()):
         raise EncoderError(f"{place.folder / source} holds no documents; expected some to begin by")
-    directions: torch.Tensor = torch.linalg.eigh(moments.total)[1]
+    linalg: Any = torch.linalg
+    directions: torch.Tensor = linalg.eigh(moments.total)[1]
     return directions[:, -parts.model.projection.dim :].flip(1).T.float()
 
 

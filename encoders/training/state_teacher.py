@@ -1,6 +1,7 @@
 """How well do the states of a frozen transformer say that a document answers a query?"""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -43,7 +44,8 @@ class StateTeacher:
 
 def bm25(queries: TextStates, documents: TextStates, *, idf: torch.Tensor) -> torch.Tensor:
     """BM25 over pieces, (B, D); a query's repeated pieces count once, lengths are the batch's."""
-    terms: torch.Tensor = torch.unique(queries.ids[queries.content])
+    tensors: Any = torch  # Its stubs do not say what this gives.
+    terms: torch.Tensor = tensors.unique(queries.ids[queries.content])
     ones = torch.ones(documents.ids.shape, device=terms.device)
     tf = scatter(documents.ids, ones, documents.content, n_terms=len(idf), how="sum", terms=terms)
     lengths = documents.content.float().sum(dim=1)

@@ -233,10 +233,10 @@ class _IntoCache:
                 "expected finite ones; check its weights, or train without a cache"
             )
         array: NDArray[np.float16] = half.cpu().numpy()
-        lengths: NDArray[np.int64] = states.mask.sum(dim=1).cpu().numpy()
-        for i, of_row, length in zip(states.rows, array, lengths, strict=True):
-            self._pending.append((self._keys[i], of_row[: int(length)].copy()))
-            self._n_tokens += int(length)
+        lengths: list[int] = states.mask.sum(dim=1).tolist()
+        for place, (i, length) in enumerate(zip(states.rows, lengths, strict=True)):
+            self._pending.append((self._keys[i], array[place, :length].copy()))
+            self._n_tokens += length
         if self._n_tokens >= _TOKENS_A_WRITE:
             self.flush()
 

@@ -77,8 +77,8 @@ def test_there_are_no_other_sizes(encoders: Encoders) -> None:
 
 
 def test_a_collection_finds_what_is_meant_by_other_words(tmp_path: Path) -> None:
-    specs = {"sparse": "lexmax-sparse", "multivector": "lexmax-colbert?dim=64"}
-    with lexmax.create(tmp_path / "c", **specs) as collection:
+    sparse, multivector = "lexmax-sparse", "lexmax-colbert?dim=64"
+    with lexmax.create(tmp_path / "c", sparse=sparse, multivector=multivector) as collection:
         texts = ["The automobile would not start.", "Boil the pasta in salted water."]
         collection.add([lexmax.Document(str(i), text) for i, text in enumerate(texts)])
         for pipeline in ("sparse", "multivector", "hybrid"):
