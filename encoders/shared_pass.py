@@ -1,8 +1,8 @@
 """How do several encoders share one pass through a transformer?
 
 An encoder that stands on a backbone says so by its heads: which backbone, which rows of tokens it
-wants of a text, and what it makes of their states. Heads whose backbones have equal fingerprints,
-and whose rows are equal, see the states of one pass.
+wants of a text, and what it makes of their states. Heads whose backbones have equal fingerprints
+and devices, and whose rows are equal, see the states of one pass.
 """
 
 from collections import deque
@@ -178,9 +178,12 @@ class SharedPass:
         return groups
 
     def _fits(self, one: int, other: int) -> bool:
-        fingerprints = {self._heads[i].backbone.fingerprint for i in (one, other)}
-        mine, theirs = self._rows[one], self._rows[other]
-        return len(fingerprints) == 1 and (mine is theirs or equal_rows(mine, theirs))
+        mine, theirs = self._heads[one].backbone, self._heads[other].backbone
+        # A head is on the device of its own backbone, and so has to be what it takes.
+        if (mine.fingerprint, mine.device) != (theirs.fingerprint, theirs.device):
+            return False
+        rows, others = self._rows[one], self._rows[other]
+        return rows is others or equal_rows(rows, others)
 
 
 def _reads_as(one: Head[Any], other: Head[Any]) -> bool:

@@ -7,6 +7,7 @@ disk in float16. A trainable one computes them anew, with gradients.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -233,7 +234,8 @@ class _IntoCache:
                 "expected finite ones; check its weights, or train without a cache"
             )
         array: NDArray[np.float16] = half.cpu().numpy()
-        lengths: list[int] = states.mask.sum(dim=1).tolist()
+        mask: Any = states.mask
+        lengths: list[int] = mask.sum(dim=1).tolist()
         for place, (i, length) in enumerate(zip(states.rows, lengths, strict=True)):
             self._pending.append((self._keys[i], array[place, :length].copy()))
             self._n_tokens += length

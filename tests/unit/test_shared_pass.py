@@ -134,6 +134,15 @@ def test_other_backbones_and_other_rows_are_passes_of_their_own(model: Counting)
     assert model.n_passes == 4
 
 
+def test_heads_on_other_devices_are_passes_of_their_own(model: Counting) -> None:
+    here, there = backbone(model), backbone(model)
+    SharedPass([Head(here, Words().rows, Sums), Head(there, Words().rows, Sums)], TEXTS).run()
+    assert model.n_passes == 1
+    there.device = torch.device("cpu:0")  # Another name, and so another device.
+    SharedPass([Head(here, Words().rows, Sums), Head(there, Words().rows, Sums)], TEXTS).run()
+    assert model.n_passes == 3
+
+
 def test_rows_are_equal_by_tokens_and_by_what_is_attended_to() -> None:
     ids = [np.array([1, 2]), np.array([3])]
     rows = TokenRows(ids)
