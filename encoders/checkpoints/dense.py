@@ -23,6 +23,7 @@ from lexmax.encoders.checkpoints.vocabulary import (
     longest_input,
     positions,
     read_prompt,
+    require_known,
     require_length,
 )
 from lexmax.encoders.dense import BiEncoder, StatePooling
@@ -85,6 +86,7 @@ def load_dense(
     queries, documents = texts.side("query"), texts.side("document")
     require_no_adapter(found.transformer)
     backbone = of_folder(found.transformer)
+    require_known(folder, pieces, backbone.model)
     finish, dim = _finish(found, backbone.dim * len(found.pooling.modes))
     values = {"max_tokens": max_tokens, "pooling": pooling}
     lengths = f"{queries.max_tokens}.{documents.max_tokens}"

@@ -23,6 +23,7 @@ from lexmax.encoders.checkpoints.vocabulary import (
     longest_input,
     positions,
     read_prompt,
+    require_known,
     require_length,
 )
 from lexmax.encoders.colbert import ColBert, Expansion, TokenSide
@@ -58,6 +59,7 @@ def load_late_interaction(
     queries, documents = sides.queries(), sides.documents()
     require_no_adapter(said.transformer)
     backbone = of_folder(said.transformer)
+    require_known(folder, pieces, backbone.model)
     layers = _layers(folder, said, backbone.dim)
     dims = [layer.dim for layer in layers if isinstance(layer, Dense)]
     values = {"query_length": query_length, "document_length": document_length}

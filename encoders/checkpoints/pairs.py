@@ -25,6 +25,7 @@ from lexmax.encoders.checkpoints.vocabulary import (
     first_special_id,
     longest_input,
     positions,
+    require_known,
     require_length,
 )
 from lexmax.encoders.logit_model import LogitModel
@@ -64,6 +65,7 @@ def load_cross_encoder(
     )
     texts = PairTexts(pieces, _template(root), length, _query_prompt(values))
     model = load_model(root, head="AutoModelForSequenceClassification")
+    require_known(folder, pieces, model)
     place = _label(folder, model.config, label)
     named, function = _activation(folder, values, config, int(model.config.num_labels))
     given = {"max_tokens": max_tokens, "label": label}
@@ -122,6 +124,7 @@ def load_yes_no(
     )  # fmt: skip
     given = {"max_tokens": max_tokens, "instruction": instruction}
     model = load_model(root, head="AutoModelForCausalLM")
+    require_known(folder, pieces, model)
     return YesNo(
         LogitModel(model, pad_id=_pad_id(root, pieces, config)),
         texts,

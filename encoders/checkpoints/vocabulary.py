@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 
 from lexmax.encoders.checkpoints.files import read_json
 from lexmax.encoders.marked_texts import NO_PROMPT, Prompt
+from lexmax.encoders.pieces import Pieces
 from lexmax.errors import EncoderError
 
 # Their first position is behind that of padding: https://github.com/huggingface/transformers
@@ -88,7 +89,22 @@ def positions(config: Mapping[str, Any]) -> int | None:
     found = config.get("max_position_embeddings")
     if not isinstance(found, int) or found <= 0:
         return None
-    return found - 2 if config.get("model_type") in _POSITIONS_FROM_TWO else found
+    return found - 2 if str(config.get("model_type")) in _POSITIONS_FROM_TWO else found
+
+
+def require_known(folder: Path, pieces: Pieces, model: Any) -> None:
+    """A model has an embedding for every token that its tokenizer may give.
+
+    Raises:
+        EncoderError: if it has not.
+    """
+    n_tokens = len(model.get_input_embeddings().weight)
+    highest = max([*pieces.names, *map(int, pieces.before), *map(int, pieces.after)])
+    if highest >= n_tokens:
+        raise EncoderError(
+            f"{folder}: tokenizer.json has a token {highest}, the model knows {n_tokens:,} of "
+            "them; expected the tokenizer of this model; copy or download the model again"
+        )
 
 
 def require_length(what: str, length: Any, longest: int | None) -> int:

@@ -237,7 +237,8 @@ class _IntoCache:
         mask: Any = states.mask
         lengths: list[int] = mask.sum(dim=1).tolist()
         for place, (i, length) in enumerate(zip(states.rows, lengths, strict=True)):
-            self._pending.append((self._keys[i], array[place, :length].copy()))
+            kept: NDArray[np.float16] = array[place, :length].copy()
+            self._pending.append((self._keys[int(i)], kept))
             self._n_tokens += length
         if self._n_tokens >= _TOKENS_A_WRITE:
             self.flush()

@@ -92,6 +92,13 @@ def test_weights_that_lack_a_tensor_are_refused(colbert: Path) -> None:
     assert "the weights lack encoder.layer.1.output.dense.weight" in message
 
 
+def test_a_tokenizer_of_more_tokens_than_the_model_is_refused(colbert: Path) -> None:
+    path = colbert / "tokenizer.json"
+    path.write_text(path.read_text().replace('"text": 116', '"text": 1160'))
+    message = refused(f"colbert:{colbert}")
+    assert "has a token 1160, the model knows 119 of them; expected the tokenizer" in message
+
+
 def test_a_pooler_may_be_missing(colbert: Path) -> None:
     path = colbert / "model.safetensors"
     weights = {name: x for name, x in load_file(path).items() if "pooler" not in name}
@@ -110,6 +117,7 @@ def test_a_pooler_may_be_missing(colbert: Path) -> None:
         ("sentence_bert_config.json", {"processing_kwargs": {"text": {}}}, "processing_kwargs is"),
         ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, "does fill-mask of text"),
         ("config.json", {"model_type": "no such model"}, "cannot be loaded"),
+        ("config.json", {"model_type": {"a": 1}}, "cannot be loaded"),
     ],
 )
 def test_values_that_cannot_be_used(colbert: Path, name: str, values: Any, message: str) -> None:
