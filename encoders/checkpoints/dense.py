@@ -22,6 +22,7 @@ from lexmax.encoders.checkpoints.transformer import require_no_adapter
 from lexmax.encoders.checkpoints.vocabulary import (
     longest_input,
     positions,
+    read_pieces,
     read_prompt,
     require_known,
     require_length,
@@ -79,9 +80,8 @@ def load_dense(
     """
     found = _read(folder, pooling)
     config = read_json(found.transformer / "config.json")
-    pieces = Pieces(
-        found.transformer / "tokenizer.json", lower_case=bool(found.said.get("do_lower_case"))
-    )
+    lower_case = bool(found.said.get("do_lower_case"))
+    pieces = read_pieces(found.transformer, lower_case=lower_case)
     texts = _Texts(found, config, pieces, max_tokens)
     queries, documents = texts.side("query"), texts.side("document")
     require_no_adapter(found.transformer)

@@ -22,6 +22,7 @@ from lexmax.encoders.checkpoints.vocabulary import (
     first_special_id,
     longest_input,
     positions,
+    read_pieces,
     read_prompt,
     require_known,
     require_length,
@@ -54,7 +55,7 @@ def load_late_interaction(
     """
     said = _overridden(read_token_model(folder), query_length, document_length)
     config = read_json(said.transformer / "config.json")
-    pieces = Pieces(said.transformer / "tokenizer.json", lower_case=said.lower_case)
+    pieces = read_pieces(said.transformer, lower_case=said.lower_case)
     sides = _Sides(said, config, pieces)
     queries, documents = sides.queries(), sides.documents()
     require_no_adapter(said.transformer)

@@ -25,6 +25,7 @@ from lexmax.encoders.checkpoints.vocabulary import (
     first_special_id,
     longest_input,
     positions,
+    read_pieces,
     require_known,
     require_length,
 )
@@ -58,7 +59,7 @@ def load_cross_encoder(
     values = model_values(folder)
     root, said = _classifier(folder)
     config = read_json(root / "config.json")
-    pieces = Pieces(root / "tokenizer.json", lower_case=bool(said.get("do_lower_case")))
+    pieces = read_pieces(root, lower_case=bool(said.get("do_lower_case")))
     length = longest_input(root, config, said.get("max_seq_length"))
     length = require_length(
         "max_tokens", length if max_tokens is None else max_tokens, positions(config)
@@ -104,7 +105,7 @@ def load_yes_no(
     root = folder if first is None else first.folder
     said: Mapping[str, Any] = {} if first is None else first.values
     config = read_json(root / "config.json")
-    pieces = Pieces(root / "tokenizer.json")
+    pieces = read_pieces(root)
     function: Callable[[torch.Tensor], torch.Tensor] = torch.sigmoid
     if listed:
         prompt, yes, no = _by_logit_score(folder, listed, instruction)

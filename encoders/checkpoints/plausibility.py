@@ -38,7 +38,7 @@ def require_plausible(folder: Path, config: Mapping[str, Any], weights: Sequence
     """A config asks for no more layers than its weights have tensors.
 
     Raises:
-        EncoderError: if it does, or a count is none.
+        EncoderError: if it does, or what it counts is below zero.
     """
     safetensors: Any = importlib.import_module("safetensors")
     n_tensors = 0
@@ -48,6 +48,11 @@ def require_plausible(folder: Path, config: Mapping[str, Any], weights: Sequence
     for name, value in config.items():
         most = n_tensors if name in _LAYERS else _MOST
         counts = name in _LAYERS or name.startswith("num_")
+        if counts and isinstance(value, int) and value < 0:
+            raise EncoderError(
+                f"{folder}: config.json says that {name} is {value}; expected 0 or more; "
+                "copy or download it again"
+            )
         if counts and isinstance(value, int) and value > most:
             raise _implausible(folder, f"{name} is {value}", f"{n_tensors} tensors")
 

@@ -20,6 +20,24 @@ _NO_LIMIT = 1 << 20
 _WITHOUT_LIMIT = 512
 
 
+def read_pieces(folder: Path, *, lower_case: bool = False) -> Pieces:
+    """The tokenizer of a folder.
+
+    Raises:
+        EncoderError: if tokenizer.json is missing or damaged.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        return Pieces(path, lower_case=lower_case)
+    except BaseException as error:
+        # The tokenizers library panics, past all exceptions, where its parts do not fit together.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise EncoderError(
+            f"{path} is damaged ({error}); expected a tokenizer; copy or download it again"
+        ) from error
+
+
 def special_token(folder: Path, role: str) -> str | None:
     """The token of a role, such as "mask_token"; None where the tokenizer has none.
 

@@ -99,6 +99,12 @@ def test_a_tokenizer_of_more_tokens_than_the_model_is_refused(colbert: Path) -> 
     assert "has a token 1160, the model knows 119 of them; expected the tokenizer" in message
 
 
+def test_a_tokenizer_that_lacks_its_own_markers_is_refused(colbert: Path) -> None:
+    path = colbert / "tokenizer.json"
+    path.write_text(path.read_text().replace('"[CLS]": {', '"[XLS]": {'))
+    assert "tokenizer.json is damaged" in refused(f"colbert:{colbert}")
+
+
 def test_a_pooler_may_be_missing(colbert: Path) -> None:
     path = colbert / "model.safetensors"
     weights = {name: x for name, x in load_file(path).items() if "pooler" not in name}

@@ -14,6 +14,7 @@ from lexmax.errors import EncoderError
         ("num_hidden_layers", 10**30, "num_hidden_layers is 1000000000000000000000000000000"),
         ("num_hidden_layers", 1000, "the files hold 39 tensors"),
         ("num_labels", 10**9, "num_labels is 1000000000"),
+        ("num_attention_heads", -1, "num_attention_heads is -1; expected 0 or more"),
         ("vocab_size", 10**9, "it has 32,"),
         ("hidden_size", 32 * 10**7, "too large for its weights"),
     ],
