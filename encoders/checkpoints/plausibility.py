@@ -38,13 +38,19 @@ def require_plausible(folder: Path, config: Mapping[str, Any], weights: Sequence
     """A config asks for no more layers than its weights have tensors.
 
     Raises:
-        EncoderError: if it does, or what it counts is below zero.
+        EncoderError: if it does, what it counts is below zero, or padding is no token.
     """
     safetensors: Any = importlib.import_module("safetensors")
     n_tensors = 0
     for path in weights:
         with safetensors.safe_open(path, framework="np") as file:
             n_tensors += len(file.keys())
+    pad, n_tokens = config.get("pad_token_id"), config.get("vocab_size")
+    if isinstance(pad, int) and not 0 <= pad < (n_tokens if isinstance(n_tokens, int) else pad + 1):
+        raise EncoderError(
+            f"{folder}: config.json says that texts are padded with token {pad}; expected one that "
+            "the model knows; write its number, or null, for pad_token_id"
+        )
     for name, value in config.items():
         most = n_tensors if name in _LAYERS else _MOST
         counts = name in _LAYERS or name.startswith("num_")
