@@ -139,6 +139,11 @@ class Bm25:
             "expected the texts whose encoding gave it"
         )
 
+    def own_terms(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        """Ids of each text's terms, ascending: all that its encoding has."""
+        rows, term_ids = self._occurrences(texts)
+        return [np.unique(term_ids[rows == i]).astype(np.uint32) for i in range(len(texts))]
+
     def vocabulary(self, texts: Sequence[str]) -> dict[int, str]:
         """The terms of the texts by id, as analysis leaves them: what the ids are hashes of."""
         words = {word for text in texts for word in self._word_ids.analyzer.words(text)}

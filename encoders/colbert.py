@@ -59,6 +59,14 @@ class TokenSide:
         attended = np.array([len(row) for row in seen], dtype=np.int64)
         return TokenRows(filled, attended, self.scored(filled, attended))
 
+    def names(self, texts: Sequence[str]) -> list[list[str]]:
+        """What each vector of each text stands for."""
+        found = self.rows(texts)
+        return [
+            self.texts.names(row[scored])
+            for row, scored in zip(found.ids, found.scored, strict=True)
+        ]
+
     def scored(
         self, ids: Sequence[NDArray[np.int64]], attended: Sequence[int] | NDArray[np.int64]
     ) -> list[NDArray[np.bool_]]:
@@ -156,6 +164,10 @@ class ColBert:
     def query_head(self) -> Head[TokenBatch]:
         """As `document_head`."""
         return self._head(self.queries)
+
+    def token_texts(self, texts: Sequence[str], *, queries: bool) -> list[list[str]]:
+        """The piece of each vector: a marker, one of the text, or the [MASK] that fills up."""
+        return (self.queries if queries else self.documents).names(texts)
 
     def _head(self, side: TokenSide) -> Head[TokenBatch]:
         def rows(texts: Sequence[str]) -> shared_pass.TokenRows:

@@ -54,6 +54,15 @@ class NamesTerms(Protocol):
 
 
 @runtime_checkable
+class ReadsTerms(Protocol):
+    """A sparse encoder that can tell terms of a text from those that it adds."""
+
+    def own_terms(self, texts: Sequence[str]) -> Sequence[NDArray[np.uint32]] | None:
+        """Ids of the terms that stand in each text, all of it, ascending; None if it is unknown."""
+        ...
+
+
+@runtime_checkable
 class MultiVectorEncoder(Protocol):
     """Text to one vector a token; the score of a document is MaxSim (Khattab & Zaharia 2020)."""
 
@@ -78,6 +87,18 @@ class MultiVectorEncoder(Protocol):
 
     def encode_queries(self, texts: Sequence[str]) -> TokenBatch:
         """One row a text."""
+        ...
+
+
+@runtime_checkable
+class NamesTokens(Protocol):
+    """A multi-vector encoder that can say what each vector of a text stands for."""
+
+    def token_texts(self, texts: Sequence[str], *, queries: bool) -> list[list[str]]:
+        """A name for each vector that `encode_documents`, or `encode_queries`, gives a text.
+
+        Of a vector that stands for several tokens, their names joined by +.
+        """
         ...
 
 

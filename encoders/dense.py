@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lexmax.encoders.backbone import Backbone, States
 from lexmax.encoders.marked_texts import NO_PROMPT, MarkedTexts
+from lexmax.encoders.shared_pass import Head, TokenRows
 from lexmax.encoders.state_pooling import pooled, require_modes
 from lexmax.encoders.trunk import MINILM, open_trunk
 from lexmax.errors import EncoderError
@@ -60,8 +61,12 @@ class BiEncoder:
         dim: int,
         queries: MarkedTexts,
         documents: MarkedTexts,
+        reading: str = "",
     ) -> None:
-        """`finish` takes pooled states (n, ...) to vectors (n, dim)."""
+        """`finish` takes pooled states (n, ...) to vectors (n, dim).
+
+        `reading` names how texts of both sides become rows, as of `Head`.
+        """
         self.backbone = backbone
         self.pooling = pooling
         self.queries = queries
@@ -70,6 +75,7 @@ class BiEncoder:
         self._spec = spec
         self._fingerprint = fingerprint
         self._dim = dim
+        self._reading = reading
 
     @property
     def spec(self) -> str:
@@ -86,21 +92,35 @@ class BiEncoder:
         """Coordinates of a vector."""
         return self._dim
 
+    def document_head(self) -> Head[NDArray[np.float32]]:
+        """What can share a pass with other encoders over the same transformer."""
+        return self._head(self.documents)
+
+    def query_head(self) -> Head[NDArray[np.float32]]:
+        """As `document_head`."""
+        return self._head(self.queries)
+
     def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One row a text, float32 (n_texts, dim)."""
-        return self._encode(self.documents, texts)
+        return self.document_head().encode(texts)
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One row a text, float32 (n_texts, dim)."""
-        return self._encode(self.queries, texts)
+        return self.query_head().encode(texts)
 
-    def _encode(self, side: MarkedTexts, texts: Sequence[str]) -> NDArray[np.float32]:
+    def _head(self, side: MarkedTexts) -> Head[NDArray[np.float32]]:
         skipped = 0 if self.pooling.prompt_counts or side.prompt == NO_PROMPT else side.n_prompt
-        sink = PooledVectors(
-            len(texts), self._dim, modes=self.pooling.modes, finish=self._finish, skipped=skipped
-        )
-        self.backbone.run(side.rows(texts), [sink])
-        return sink.vectors
+
+        def sink(rows: TokenRows) -> PooledVectors:
+            return PooledVectors(
+                len(rows.ids),
+                self._dim,
+                modes=self.pooling.modes,
+                finish=self._finish,
+                skipped=skipped,
+            )
+
+        return Head(self.backbone, lambda texts: TokenRows(side.rows(texts)), sink, self._reading)
 
 
 class PooledVectors:
@@ -133,6 +153,10 @@ class PooledVectors:
             vectors = self._finish(pooled(states.hidden, mask, self._modes))
         self.vectors[states.rows] = vectors.cpu().numpy()
 
+    def batch(self) -> NDArray[np.float32]:
+        """The vectors, once all states were taken."""
+        return self.vectors
+
 
 def minilm_pooled(*, max_tokens: int = 256) -> BiEncoder:
     """The mean of MiniLM's states, markers counted, divided by its length: 384 coordinates.
@@ -158,4 +182,5 @@ def minilm_pooled(*, max_tokens: int = 256) -> BiEncoder:
         dim=trunk.backbone.dim,
         queries=texts,
         documents=texts,
+        reading=f"{MINILM}:{max_tokens}",
     )

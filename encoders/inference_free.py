@@ -174,6 +174,10 @@ class InferenceFree:
         """
         return piece_of(term_id, self.table.pieces.names)
 
+    def own_terms(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        """Ids of each text's pieces, ascending."""
+        return self.table.pieces.distinct(texts)
+
     def vocabulary(self, texts: Sequence[str]) -> Mapping[int, str]:
         """All pieces by id."""
         return self.table.pieces.names

@@ -1,6 +1,6 @@
 """Which encoder does a name stand for?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Generic, TypeAlias, TypeVar
@@ -20,8 +20,10 @@ from lexmax.encoders.recipes import (
     Recipe,
     poolable,
 )
+from lexmax.encoders.shared_pass import Encoded, encode_queries
 from lexmax.encoders.specs import PATH, Parameter, Spec, Value, Values, absolute
 from lexmax.errors import EncoderError
+from lexmax.types import TermStatistics
 
 __all__ = ["POOLING", "Encoder", "Encoders", "Parameter", "Recipe", "load", "poolable"]
 
@@ -156,6 +158,23 @@ class Encoders:
             EncoderError: if the name, a parameter or a value is unknown, or loading fails.
         """
         return self._pairs.get(spec)
+
+    def encode_queries(
+        self,
+        texts: Sequence[str],
+        statistics: TermStatistics,
+        *,
+        sparse: SparseEncoder | None,
+        multivector: MultiVectorEncoder | None,
+        pooled: DenseEncoder | None = None,
+    ) -> Encoded:
+        """`lexmax.encoders.shared_pass.encode_queries`.
+
+        A registry that serves many at one time may put their queries together.
+        """
+        return encode_queries(
+            texts, statistics, sparse=sparse, multivector=multivector, pooled=pooled
+        )
 
     def load(self, name_or_path: str | Path) -> Encoder:
         """The encoder of a spec, or of a folder or a model on the hub, whichever kind it is.

@@ -4,9 +4,9 @@ Encoders that tell queries from documents do it by a prompt, which is text ("que
 marker, which is one token of its own ("[Q] " of PyLate, "[unused0]" of ColBERT).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,16 @@ class TextPieces(Protocol):
 
     def first(self, text: str, limit: int) -> NDArray[np.int64]:
         """The first `limit` ids without those, or all where the text has fewer."""
+        ...
+
+
+@runtime_checkable
+class NamesPieces(Protocol):
+    """A tokenizer that can say what its ids stand for."""
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Piece by id."""
         ...
 
 
@@ -92,6 +102,11 @@ class MarkedTexts:
         room = self.max_tokens - self.n_around
         alone = self.pieces.first(self.prompt.text, room)
         return [self._row(text, room, alone) for text in texts]
+
+    def names(self, ids: NDArray[np.int64]) -> list[str]:
+        """What these ids stand for; the ids themselves where the tokenizer does not say."""
+        names = self.pieces.names if isinstance(self.pieces, NamesPieces) else {}
+        return [names.get(int(token), f"#{token}") for token in ids]
 
     def _row(self, text: str, room: int, alone: NDArray[np.int64]) -> NDArray[np.int64]:
         own = self.pieces.first(self.prompt.text + text, room)

@@ -125,6 +125,10 @@ class MiniLm:
         """As `encode_documents`."""
         return self.encode_documents(texts)
 
+    def token_texts(self, texts: Sequence[str], *, queries: bool) -> list[list[str]]:
+        """The word piece of each vector."""
+        return [self._pieces.names(row[1:-1]) for row in self._rows(texts).ids]
+
     def _rows(self, texts: Sequence[str]) -> TokenRows:
         limit = self.max_tokens - _N_SPECIAL
         pieces = (self._pieces.first(text, limit) for text in texts)

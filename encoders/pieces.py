@@ -1,7 +1,7 @@
 """Which pieces of a tokenizer's vocabulary does a text give?"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -65,6 +65,10 @@ class Pieces:
         # One text a call: the batch call starts threads that complain on a later fork.
         found: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return found
+
+    def distinct(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        """Ids of all pieces of each text without markers, each once, ascending."""
+        return [np.unique(np.array(self.ids(text), dtype=np.uint32)) for text in texts]
 
     def ids_and_starts(self, text: str) -> tuple[list[int], list[int]]:
         """All piece ids without markers, and at which character of the ASCII text each begins."""

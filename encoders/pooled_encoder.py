@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lexmax.encoders.contract import MultiVectorEncoder
+from lexmax.encoders.contract import MultiVectorEncoder, NamesTokens
 from lexmax.encoders.pooling import METHODS, Count, Pooling
 from lexmax.encoders.shared_pass import Head, document_head_of, query_head_of
 from lexmax.errors import EncoderError
@@ -68,6 +68,23 @@ class PooledEncoder:
         """One row a text, whole where `queries` is None."""
         tokens = self.encoder.encode_queries(texts)
         return tokens if self.queries is None else self.queries.pool(tokens).tokens
+
+    def token_texts(self, texts: Sequence[str], *, queries: bool) -> list[list[str]]:
+        """Names of the tokens behind each vector, joined by +.
+
+        Raises:
+            EncoderError: if the encoder does not name its tokens.
+        """
+        if not isinstance(self.encoder, NamesTokens):
+            raise EncoderError(
+                f"{self.encoder.spec} does not name its tokens; expected one that does"
+            )
+        names = self.encoder.token_texts(texts, queries=queries)
+        if not queries:
+            return self.documents.pool(self.encoder.encode_documents(texts)).joined(names)
+        if self.queries is None:
+            return names
+        return self.queries.pool(self.encoder.encode_queries(texts)).joined(names)
 
     def _with_pooling(self, text: str) -> str:
         of_queries = "" if self.queries is None else f"&query_{self.queries.count.spec}"

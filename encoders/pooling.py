@@ -5,8 +5,9 @@ by their mean, or some tokens are left out. What follows (index, MaxSim) sees a 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -85,10 +86,20 @@ class Pooled:
         sizes: int32 (n_tokens,), tokens behind each vector; 1 where a token stands for itself.
             MaxSim takes a maximum over tokens and so needs no sizes; what takes a mean over them
             does (a document's pooled vector, the cells of a fixed dimensional encoding).
+        members: int64 (sum of sizes,), which tokens of the batch are behind the vectors, vector
+            by vector.
     """
 
     tokens: TokenBatch
     sizes: NDArray[np.int32]
+    members: NDArray[np.int64]
+
+    def joined(self, names: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Names of what is left of each text, given those of the tokens before, joined by +."""
+        flat = [name for row in names for name in row]
+        groups = np.split(self.members, np.cumsum(self.sizes)[:-1]) if len(self.sizes) else []
+        left = ["+".join(flat[token] for token in group) for group in groups]
+        return [left[start:stop] for start, stop in pairwise(self.tokens.offsets)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +221,8 @@ def _only(batch: TokenBatch, kept: NDArray[np.bool_]) -> Pooled:
     """The tokens that are kept, each for itself."""
     tokens = np.flatnonzero(kept)
     offsets = np.searchsorted(tokens, batch.offsets).astype(np.int64)
-    return Pooled(TokenBatch(offsets, batch.vectors[tokens]), np.ones(len(tokens), np.int32))
+    sizes = np.ones(len(tokens), np.int32)
+    return Pooled(TokenBatch(offsets, batch.vectors[tokens]), sizes, tokens)
 
 
 def _means(batch: TokenBatch, clusters: NDArray[np.int64], *, unit: bool) -> Pooled:
@@ -232,7 +244,7 @@ def _means(batch: TokenBatch, clusters: NDArray[np.int64], *, unit: bool) -> Poo
     divisors = np.where(by_itself, 1, lengths if unit else sizes).astype(np.float32)
     vectors /= divisors[:, None]
     offsets = np.searchsorted(firsts, batch.offsets).astype(np.int64)
-    return Pooled(TokenBatch(offsets, vectors), sizes.astype(np.int32))
+    return Pooled(TokenBatch(offsets, vectors), sizes.astype(np.int32), members)
 
 
 def _lengths(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

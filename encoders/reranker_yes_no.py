@@ -140,12 +140,20 @@ class YesNo:
         Raises:
             QueryError: if the query leaves no room for documents.
         """
-        rows = self.texts.rows(query, texts)
-        scores = np.full(len(texts), -np.inf, dtype=np.float32)
+        return self.score_many([(query, texts)])[0]
+
+    def score_many(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[NDArray[np.float32]]:
+        """As `score`, for each query with its documents; all share batches.
+
+        Raises:
+            QueryError: if a query leaves no room for documents.
+        """
+        rows = [row for query, texts in asked for row in self.texts.rows(query, texts)]
+        scores = np.full(len(rows), -np.inf, dtype=np.float32)
         for batch in self._model.batches([0 if row is None else len(row) for row in rows]):
             filled = [rows[int(i)] for i in batch]
             scores[batch] = self._scores([row for row in filled if row is not None])
-        return scores
+        return np.split(scores, np.cumsum([len(texts) for _, texts in asked])[:-1])
 
     def _scores(self, rows: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
         ids, mask = _left_padded(rows, self._model.pad_id)

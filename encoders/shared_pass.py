@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_check
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.encoders.contract import MultiVectorEncoder, SparseEncoder
+from lexmax.encoders.contract import DenseEncoder, MultiVectorEncoder, SparseEncoder
 from lexmax.types import SparseBatch, TermStatistics, TokenBatch
 
 if TYPE_CHECKING:  # Torch takes seconds to import, and who asks bm25 alone does not need it.
@@ -193,10 +193,14 @@ def _reads_as(one: Head[Any], other: Head[Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The same texts as each signal of a collection sees them; None where it has not the signal."""
+    """The same texts as each signal of a collection sees them; None where it has not the signal.
+
+    `pooled` is float32 (n_texts, dim).
+    """
 
     sparse: SparseBatch | None = None
     tokens: TokenBatch | None = None
+    pooled: NDArray[np.float32] | None = None
 
 
 class DocumentPart:
@@ -208,12 +212,12 @@ class DocumentPart:
         *,
         sparse: SparseEncoder | None,
         multivector: MultiVectorEncoder | None,
+        pooled: DenseEncoder | None = None,
     ) -> None:
         """Makes rows of tokens where encoders share a pass; may be called in another thread."""
         self._texts = texts
-        self._sparse = sparse
-        self._multivector = multivector
-        self._heads = [document_head_of(encoder) for encoder in (sparse, multivector)]
+        self._sparse, self._multivector, self._pooled = sparse, multivector, pooled
+        self._heads = [document_head_of(encoder) for encoder in (sparse, multivector, pooled)]
         self._pass = SharedPass([head for head in self._heads if head is not None], texts)
 
     def encode(self) -> Encoded:
@@ -222,15 +226,20 @@ class DocumentPart:
         Raises:
             EncoderError: if an encoder cannot encode documents.
         """
-        batches = iter(self._pass.run())
-        of_sparse, of_multivector = (
-            None if head is None else next(batches) for head in self._heads
-        )
+        of_sparse, of_multivector, of_pooled = _spread(self._heads, self._pass.run())
         if self._sparse is not None and of_sparse is None:
             of_sparse = self._sparse.encode_documents(self._texts)
         if self._multivector is not None and of_multivector is None:
             of_multivector = self._multivector.encode_documents(self._texts)
-        return Encoded(of_sparse, of_multivector)
+        if self._pooled is not None and of_pooled is None:
+            of_pooled = self._pooled.encode_documents(self._texts)
+        return Encoded(of_sparse, of_multivector, of_pooled)
+
+
+def _spread(heads: Sequence[Head[Any] | None], batches: Sequence[Any]) -> list[Any]:
+    """The batch of each head in turn, None where there is no head."""
+    left = iter(batches)
+    return [None if head is None else next(left) for head in heads]
 
 
 def encoded_parts(
@@ -238,18 +247,21 @@ def encoded_parts(
     *,
     sparse: SparseEncoder | None,
     multivector: MultiVectorEncoder | None,
+    pooled: DenseEncoder | None = None,
 ) -> Generator[Encoded, None, None]:
     """One part after another; the tokens of each are made while the one before is encoded.
 
     `parts` are taken in the calling thread, one ahead, so that memory does not grow with their
     number.
     """
+
+    def part(texts: Sequence[str]) -> DocumentPart:
+        return DocumentPart(texts, sparse=sparse, multivector=multivector, pooled=pooled)
+
     coming: deque[Future[DocumentPart]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="lexmax-tokenizer") as tokenizer:
         for texts in parts:
-            coming.append(
-                tokenizer.submit(DocumentPart, texts, sparse=sparse, multivector=multivector)
-            )
+            coming.append(tokenizer.submit(part, texts))
             if len(coming) > 1:
                 yield coming.popleft().result().encode()
         while coming:
@@ -262,17 +274,21 @@ def encode_queries(
     *,
     sparse: SparseEncoder | None,
     multivector: MultiVectorEncoder | None,
+    pooled: DenseEncoder | None = None,
 ) -> Encoded:
     """One row a query of each signal; one pass for the encoders that can share it.
 
     Raises:
         EncoderError: if an encoder cannot encode queries.
     """
-    by_terms, by_tokens = query_head_of(sparse), query_head_of(multivector)
-    if by_terms is not None and by_tokens is not None:
-        of_sparse, of_multivector = SharedPass([by_terms, by_tokens], texts).run()
-        return Encoded(of_sparse, of_multivector)
-    return Encoded(
-        None if sparse is None else sparse.encode_queries(texts, statistics),
-        None if multivector is None else multivector.encode_queries(texts),
-    )
+    heads = [query_head_of(encoder) for encoder in (sparse, multivector, pooled)]
+    found = [head for head in heads if head is not None]
+    batches = SharedPass(found, texts).run() if len(found) > 1 else [None] * len(found)
+    of_sparse, of_multivector, of_pooled = _spread(heads, batches)
+    if sparse is not None and of_sparse is None:
+        of_sparse = sparse.encode_queries(texts, statistics)
+    if multivector is not None and of_multivector is None:
+        of_multivector = multivector.encode_queries(texts)
+    if pooled is not None and of_pooled is None:
+        of_pooled = pooled.encode_queries(texts)
+    return Encoded(of_sparse, of_multivector, of_pooled)

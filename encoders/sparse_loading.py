@@ -124,9 +124,9 @@ def load_sparse_folder(folder: Path, **options: Unpack[FolderOptions]) -> Splade
             if (folder / f"{name}.safetensors").exists():
                 check_tensors(folder / f"{name}.safetensors")
         documents, queries = LaterSide(parts.documents), PrunedTable(table, saved.pruning.query)
-    names = Pieces(folder / "tokenizer.json").names
+    pieces = Pieces(folder / "tokenizer.json")
     spec, trained_idf = written("splade", folder, values), _trained_idf(saved, options)
-    return Splade(spec, _fingerprint(saved), documents, queries, names, trained_idf)
+    return Splade(spec, _fingerprint(saved), documents, queries, pieces.names, trained_idf, pieces)
 
 
 def _trained_idf(saved: SavedSparse, options: FolderOptions) -> NDArray[np.float32] | None:

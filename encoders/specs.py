@@ -108,7 +108,8 @@ def absolute(path: str | Path) -> str:
     Raises:
         EncoderError: if it holds a question mark, behind which parameters would begin.
     """
-    whole = os.path.abspath(Path(path).expanduser())
+    # Of a user that there is not, `os.path` leaves the tilde, where `Path` would raise.
+    whole = os.path.abspath(os.path.expanduser(path))
     if "?" in whole:
         raise EncoderError(
             f"{whole} holds a question mark; expected a path without, because parameters follow it "

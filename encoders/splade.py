@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lexmax.encoders.bm25 import idf
 from lexmax.encoders.inference_free import piece_of
+from lexmax.encoders.pieces import Pieces
 from lexmax.encoders.shared_pass import Head
 from lexmax.types import SparseBatch, TermStatistics
 
@@ -73,6 +74,7 @@ class Splade:
         names: Piece by term id.
         trained_idf: Idf of each term in the documents of the training, float32 (n_terms,), where
             queries are weighed anew by that of the collection; None where they are not.
+        pieces: Tells which terms stand in a text, for those who want to know which were added.
     """
 
     spec: str
@@ -81,6 +83,7 @@ class Splade:
     queries: Side
     names: Mapping[int, str]
     trained_idf: NDArray[np.float32] | None = None
+    pieces: Pieces | None = None
 
     def fitted(self, sample: Sequence[str]) -> "Splade":
         """Itself: it takes nothing from documents."""
@@ -114,6 +117,10 @@ class Splade:
             EncoderError: if the vocabulary has no such id.
         """
         return piece_of(term_id, self.names)
+
+    def own_terms(self, texts: Sequence[str]) -> list[NDArray[np.uint32]] | None:
+        """Ids of each text's pieces, ascending; None without a tokenizer."""
+        return None if self.pieces is None else self.pieces.distinct(texts)
 
     def vocabulary(self, texts: Sequence[str]) -> Mapping[int, str]:
         """All pieces by id: a text may be given any of them."""

@@ -127,6 +127,16 @@ class TokenEncoder:
         """As `document_head`."""
         return self._head(self._queries, self.parts.model.queries)
 
+    def token_texts(self, texts: Sequence[str], *, queries: bool) -> list[list[str]]:
+        """The piece of each vector, or several joined by + where vectors are pooled."""
+        side = self._queries if queries else self._documents
+        reading = self.parts.model.queries if queries else self.parts.model.documents
+        names = side.names(texts)
+        if reading.pooling is None:
+            return names
+        before = self._head(side, replace(reading, pooling=None)).encode(texts)
+        return reading.pooling.pool(before).joined(names)
+
     def _head(self, side: TokenSide, reading: TokenReading) -> Head[TokenBatch]:
         trunk, projection = self.parts.trunk, self.parts.projection
 

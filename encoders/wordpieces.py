@@ -65,6 +65,10 @@ class WordPieces:
             size *= 4
         return self._ids(text)[:limit]
 
+    def names(self, ids: NDArray[np.int64]) -> list[str]:
+        """The pieces of these ids."""
+        return [str(self._tokenizer.id_to_token(int(piece_id))) for piece_id in ids]
+
     def _ids(self, text: str) -> NDArray[np.int64]:
         if not text.isascii():
             text = text.encode("utf-8", "replace").decode("utf-8")  # A lone surrogate becomes "?".

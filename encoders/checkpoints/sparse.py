@@ -176,6 +176,7 @@ def _assembled(found: SparseFolder, wanted: _Wanted) -> Splade:
         _fingerprint(documents),
         *ready,
         documents.pieces.names,
+        pieces=documents.pieces,
     )
 
 

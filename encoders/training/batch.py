@@ -19,6 +19,9 @@ class TrainingBatch:
         teacher: A teacher's scores of the groups, float32 (B, 1 + N), NaN where it gave none; or
             None where it gave none at all.
         weights: How much each sample counts, float32 (B,); 1 unless a curriculum says otherwise.
+        text_weights: In the place of these, for losses that read one document at a time: how much
+            each document of the groups counts, float32 (B, 1 + N); None without a curriculum that
+            is pointwise.
 
     Raises:
         ShapeError: where shapes or dtypes differ from these, or a row is no document.
@@ -29,6 +32,7 @@ class TrainingBatch:
     groups: torch.Tensor
     teacher: torch.Tensor | None
     weights: torch.Tensor
+    text_weights: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         n = len(self.queries)
@@ -43,6 +47,8 @@ class TrainingBatch:
         if self.teacher is not None:
             _check("teacher", self.teacher, tuple(self.groups.shape), torch.float32)
         _check("weights", self.weights, (n,), torch.float32)
+        if self.text_weights is not None:
+            _check("text_weights", self.text_weights, tuple(self.groups.shape), torch.float32)
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -59,6 +65,7 @@ class TrainingBatch:
             groups=self.groups.to(device),
             teacher=None if self.teacher is None else self.teacher.to(device),
             weights=self.weights.to(device),
+            text_weights=None if self.text_weights is None else self.text_weights.to(device),
         )
 
 

@@ -5,7 +5,7 @@ a stop with the very batches that it would have had.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -105,11 +105,24 @@ class Batches:
         positive = example.positives[pick]
         key = key_of(self.seed, draw, _NEGATIVES)
         negatives = self.selection.chosen(example, positive, key)
-        weight = 1.0
-        if self.curriculum is not None:
-            known = (*example.positives, *example.negatives)
-            weight = self.curriculum.weight(positive, negatives, known, step=step)
-        return _Sample(example.query, tuple(self._taught(example, [positive, *negatives])), weight)
+        taught = tuple(self._taught(example, [positive, *negatives]))
+        if self.curriculum is None:
+            return _Sample(example.query, taught)
+        known = (*example.positives, *example.negatives)
+        weight = self.curriculum.weight(positive, negatives, known, step=step)
+        of_texts = self._text_weights(self.curriculum, [positive, *negatives], known, step)
+        return _Sample(example.query, taught, weight, of_texts)
+
+    @staticmethod
+    def _text_weights(
+        rules: Curriculum, documents: list[Candidate], known: Sequence[Candidate], step: int
+    ) -> "_TextWeights | None":
+        if rules.form != "pointwise":
+            return None
+        # The last one stands for documents that fill up, which the ranking does not have.
+        *found, other = rules.text_weights([*documents, Candidate("")], known, step=step)
+        texts = (one.text for one in documents)
+        return _TextWeights(dict(zip(texts, found, strict=True)), other)
 
     def _taught(self, example: Example, chosen: Sequence[Candidate]) -> Iterator[Candidate]:
         known = [one.score for one in (*example.positives, *example.negatives)]
@@ -118,10 +131,20 @@ class Batches:
 
 
 @dataclass(frozen=True, slots=True)
+class _TextWeights:
+    known: Mapping[str, float]
+    other: float
+
+    def of(self, documents: Sequence[Candidate]) -> list[float]:
+        return [self.known.get(one.text, self.other) for one in documents]
+
+
+@dataclass(frozen=True, slots=True)
 class _Sample:
     query: str
     documents: tuple[Candidate, ...]
-    weight: float
+    weight: float = 1.0
+    text_weights: _TextWeights | None = None
 
 
 def _filled(samples: Sequence[_Sample], per_query: int, key: int) -> Iterator[_Sample]:
@@ -163,4 +186,10 @@ def _joined(samples: Iterator[_Sample]) -> TrainingBatch:
         torch.tensor(groups, dtype=torch.int64),
         torch.as_tensor(scores) if taught else None,
         torch.tensor([sample.weight for sample in found], dtype=torch.float32),
+        _text_weights(found),
     )
+
+
+def _text_weights(samples: Sequence[_Sample]) -> torch.Tensor | None:
+    rows = [s.text_weights.of(s.documents) for s in samples if s.text_weights is not None]
+    return torch.tensor(rows, dtype=torch.float32) if rows else None

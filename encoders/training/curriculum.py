@@ -62,7 +62,22 @@ class Curriculum:
         """
         if step >= self.end:
             return 1.0
-        easy = self.easiness(positive, negatives, known)
+        return self._at(self.easiness(positive, negatives, known), step)
+
+    def text_weights(
+        self, documents: Sequence[Candidate], known: Sequence[Candidate], *, step: int
+    ) -> list[float]:
+        """Of each document by itself, the positive first: D is w for it and 1 - w for the others.
+
+        For losses that read one document at a time; `form` does not matter. Arguments are those
+        of `weight`.
+        """
+        if step >= self.end:
+            return [1.0] * len(documents)
+        first, *others = self._of_documents(documents, known)
+        return [self._at(easy, step) for easy in (first, *(1 - one for one in others))]
+
+    def _at(self, easy: float, step: int) -> float:
         share = step / self.end
         return (1 - easy if self.anti else easy) * (1 - share) + share
 
@@ -70,13 +85,18 @@ class Curriculum:
         self, positive: Candidate, negatives: Sequence[Candidate], known: Sequence[Candidate]
     ) -> float:
         """D, from 0 for the hardest to 1."""
-        if self.difficulty == "reciprocal-rank":
-            found = [_reciprocal_rank(one, known) for one in (positive, *negatives)]
-        else:
-            scores = np.array([one.score for one in known], dtype=np.float64)
-            asked = np.array([one.score for one in (positive, *negatives)], dtype=np.float64)
-            found = list(_BY_SCORES[self.difficulty](asked, scores[np.isfinite(scores)]))
+        found = self._of_documents((positive, *negatives), known)
         return _pairwise(found) if self.form == "pairwise" else _pointwise(found)
+
+    def _of_documents(
+        self, documents: Sequence[Candidate], known: Sequence[Candidate]
+    ) -> list[float]:
+        """The ranking's opinion w of each, 0 to 1."""
+        if self.difficulty == "reciprocal-rank":
+            return [_reciprocal_rank(one, known) for one in documents]
+        scores = np.array([one.score for one in known], dtype=np.float64)
+        asked = np.array([one.score for one in documents], dtype=np.float64)
+        return list(_BY_SCORES[self.difficulty](asked, scores[np.isfinite(scores)]))
 
 
 def _pairwise(w: Sequence[float]) -> float:

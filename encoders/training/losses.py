@@ -223,6 +223,7 @@ def yes_no(
     mask: Optional = None,
     weights: Optional = None,
     labels: Optional = None,
+    text_weights: Optional = None,
 ) -> torch.Tensor:
     """Mean over texts of -log p(label), the loss of fine-tuned rerankers (arXiv 2510.14824).
 
@@ -231,6 +232,7 @@ def yes_no(
         mask: As above.
         weights: As above.
         labels: 1 for "yes", 0 for "no", (B, 1 + N); "yes" for column 0 alone where None.
+        text_weights: How much each text counts, (B, 1 + N); multiplied before the mean.
     """
     if labels is None:
         labels = torch.zeros_like(scores)
@@ -238,6 +240,8 @@ def yes_no(
     terms = torch.nn.functional.binary_cross_entropy_with_logits(
         scores, labels.to(scores.dtype), reduction="none"
     )
+    if text_weights is not None:
+        terms = terms * text_weights.to(terms.dtype)
     return _mean(_row_means(terms, _counted(scores, mask)), weights)
 
 

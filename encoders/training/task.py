@@ -6,10 +6,10 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 
-from lexmax.encoders.contract import DenseEncoder, MultiVectorEncoder, SparseEncoder
+from lexmax.encoders.contract import DenseEncoder, MultiVectorEncoder, PairScorer, SparseEncoder
 from lexmax.encoders.training.batch import TrainingBatch
 
-Encoder: TypeAlias = SparseEncoder | MultiVectorEncoder | DenseEncoder
+Encoder: TypeAlias = SparseEncoder | MultiVectorEncoder | DenseEncoder | PairScorer
 
 
 class Task(Protocol):

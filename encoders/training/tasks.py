@@ -48,6 +48,7 @@ class TaskKind:
 # Where a kind stands, because importing them costs seconds.
 KINDS: Mapping[str, str] = MappingProxyType(
     {
+        "cross-encoder": "lexmax.encoders.training.pair_kind:CROSS_ENCODER",
         "jpq": "lexmax.encoders.training.compression_kind:JPQ",
         "late-interaction": "lexmax.encoders.training.late_interaction_kind:LATE_INTERACTION",
         "repconc": "lexmax.encoders.training.compression_kind:REPCONC",
