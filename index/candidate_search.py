@@ -42,6 +42,9 @@ _PROBES = 32
 _SCANNED = 4
 # Lists pay where they spare most documents a look.
 _SPARED = 20
+# Of so few documents, one of so many, the best are not the nearest of all: candidates and lists
+# are this many times more.
+_STRICT, _ENLARGED = 5, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class CandidateSearch:
         n = self._number(source, wanted)
         if isinstance(source, SparseSource):
             return _given(wanted, n)
-        if wanted.n_living <= n:
+        if wanted.n_living <= n + self._spared(source):
             return None
         if isinstance(source, FdeSource):
             fde = _built(self.fde, "fde")
@@ -113,16 +116,30 @@ class CandidateSearch:
             return plaid_candidates(centroids, source, wanted.query, wanted.k, wanted.alive)
         return _by_centroids(centroids, source, wanted, n)
 
+    def _spared(self, source: Source) -> float:
+        """Documents that are scored in the time that a source takes before its first candidate.
+
+        The table of centroids takes a product for each of them, MaxSim one for each token.
+        """
+        if self.centroids is None or not isinstance(source, CentroidSource):
+            return 0
+        return len(self.centroids.centroids) * self.store.n_docs / max(1, self.store.n_tokens)
+
     def _number(self, source: Source, wanted: Wanted) -> int:
         if isinstance(source, XtrSource):
             return wanted.k
         if source.candidates is not None:
             return max(source.candidates, wanted.k)
         name = source_name(source)
+        enlarged = _ENLARGED if _is_strict(wanted, self.store.n_docs) else 1
         if self.enough is not None and name in self.enough.numbers:
-            return self.enough.numbers[name].for_k(wanted.k)
+            return enlarged * self.enough.numbers[name].for_k(wanted.k)
         growth = max(1.0, self.store.n_docs / _RULE_DOCS) ** _RULE_POWER
-        return _RULES.get(name, _RULE).scaled(growth).for_k(wanted.k)
+        return enlarged * _RULES.get(name, _RULE).scaled(growth).for_k(wanted.k)
+
+
+def _is_strict(wanted: Wanted, n_docs: int) -> bool:
+    return wanted.n_living * _STRICT <= n_docs
 
 
 def _built(index: Index | None, name: str) -> Index:
@@ -152,11 +169,12 @@ def _by_centroids(
         return centroids.scan(table, n, ordinals=living)[0]
     if _reads_lists(centroids, source, n):
         scanned = max(n, source.scanned or _SCANNED * n)
+        probes = _PROBES * (_ENLARGED if _is_strict(wanted, centroids.n_docs) else 1)
         near, _ = centroids.probe(
             table,
             scanned,
             n_queries=len(wanted.query),
-            n_probes=source.probes or _PROBES,
+            n_probes=source.probes or probes,
             alive=wanted.alive,
         )
         if len(near) >= min(n, wanted.n_living):

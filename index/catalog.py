@@ -96,6 +96,12 @@ class Catalog:
             ).fetchone()
         return None if row is None else orjson.loads(row[0])
 
+    def remember(self, name: str, value: Json) -> None:
+        """Store a value under a name; what was there is replaced."""
+        with self._writing() as connection:
+            text = orjson.dumps(value).decode()
+            connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, text))
+
     def generation(self) -> int:
         """A number that grows with every write."""
         with self._reading() as connection:
@@ -248,6 +254,13 @@ class Catalog:
                     raise CorruptionError(f"{self.path}: holds no document {int(serial)}")
                 found.append(document_rows.document_of(row))
         return found
+
+    def metadata(self, serials: NDArray[np.int64]) -> list[Mapping[str, Json]]:
+        """Metadata of the documents with these serials, in this order; none of forgotten ones."""
+        statement = "SELECT metadata FROM documents WHERE serial = ?"
+        with self._reading() as connection:
+            rows = [connection.execute(statement, (int(one),)).fetchone() for one in serials]
+        return [{} if row is None else orjson.loads(row[0]) for row in rows]
 
     def doc_ids(self, serials: NDArray[np.int64]) -> list[str]:
         """External ids of the documents with these serials, in this order.

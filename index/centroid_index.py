@@ -76,6 +76,9 @@ class CentroidIndex:
     _clusters: list[_native.TokenClusters] = field(
         default_factory=list[_native.TokenClusters], init=False, repr=False
     )
+    _doc_freqs: list[NDArray[np.int64]] = field(
+        default_factory=list[NDArray[np.int64]], init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if len(self.codes) != self.offsets[-1]:
@@ -243,6 +246,21 @@ class CentroidIndex:
                 _native.TokenClusters(self.codes, self.offsets, rows.codes, rows.scales)
             )
         return self._clusters[0]
+
+    def doc_freqs(self) -> NDArray[np.int64]:
+        """Documents with a token of each centroid, (n_centroids,); counted at the first call."""
+        if not self._doc_freqs:
+            self._doc_freqs.append(self._counted())
+        return self._doc_freqs[0]
+
+    def _counted(self) -> NDArray[np.int64]:
+        n = len(self.centroids)
+        if self.lists is not None:
+            by_window = np.diff(self.lists.starts).reshape(n, -1)
+            return by_window.sum(axis=1, dtype=np.int64)
+        documents = np.repeat(np.arange(self.n_docs), np.diff(self.offsets))
+        pairs = np.unique(documents * n + self.codes)
+        return np.bincount(pairs % n, minlength=n)
 
     def documents_in(
         self, centroids: NDArray[np.int64], alive: NDArray[np.bool_] | None

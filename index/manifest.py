@@ -19,7 +19,7 @@ from lexmax.types import Json
 
 FILE_NAME = "segment.json"
 MAGIC = "lexmax segment"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 OLDEST_READABLE = 1
 
 # Reading these at every open costs less than a millisecond; larger files wait for `verify`.
@@ -32,7 +32,7 @@ class Manifest:
 
     Attributes:
         segment_id: name of the segment's folder.
-        n_docs: documents in it, deleted ones included.
+        n_docs: documents in it, deleted ones included; passages where documents are split.
         first_serial: serial in the catalog of its first document.
         last_serial: serial of its last.
         encoders: spec and fingerprint of the encoder behind each signal.
@@ -47,6 +47,12 @@ class Manifest:
     encoders: Mapping[str, Mapping[str, str]]
     parameters: Mapping[str, Json]
     files: Mapping[str, Mapping[str, int | str]]
+
+    @property
+    def n_documents(self) -> int:
+        """Documents in it, each counted once, deleted ones included."""
+        found = self.parameters.get("passages")
+        return int(cast("Any", found)["n_documents"]) if found else self.n_docs
 
     @property
     def n_bytes(self) -> int:

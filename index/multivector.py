@@ -174,6 +174,9 @@ class MultiVectorIndex:
         if engine != EXACT_MAXSIM and not engine.imputes:
             search = CandidateSearch(self.store, self.candidates, self.centroids, self.enough)
             ordinals = search.candidates(engine, wanted)
+        if ordinals is None and wanted.alive is not None:
+            # Few survivors of many documents: only they are gone through.
+            ordinals = np.flatnonzero(wanted.alive)
         found, scores = self.store.best(
             wanted.query, ordinals, wanted.k, alive=wanted.alive, threads=threads
         )

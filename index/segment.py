@@ -1,7 +1,8 @@
 """What is a segment? Some documents' indexes: built once, checked at open, never changed.
 
-A segment is made of up to two indexes over the same documents, which are numbered from 0 (their
-ordinals) in the order of their serials in the catalog.
+A segment is made of up to three indexes over the same documents, which are numbered from 0 (their
+ordinals) in the order of their serials in the catalog. Where documents are split, every passage is
+a row of the indexes and has an ordinal; those of one document are neighbours with one serial.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError, ShapeError
 from lexmax.index.append import NpyAppender
+from lexmax.index.attributes import Attributes
 from lexmax.index.centroid_index import CentroidIndex
+from lexmax.index.directions import directions
 from lexmax.index.durable import drop_drafts, sync_file, sync_folder
 from lexmax.index.failures import storage_errors
 from lexmax.index.manifest import (
@@ -26,7 +29,11 @@ from lexmax.index.manifest import (
 )
 from lexmax.index.multivector import MultiVectorIndex
 from lexmax.index.multivector_build import MultiVectorPlan, Progress, build_multivector
+from lexmax.index.neighbour_build import build_neighbours
+from lexmax.index.neighbours import Neighbours
 from lexmax.index.npy import map_npy, write_npy
+from lexmax.index.passage_rows import n_distinct, read_passages, write_passages
+from lexmax.index.pooled import PooledIndex, PooledPlan, PooledWriter
 from lexmax.index.sparse import SparseIndex
 from lexmax.index.token_codec import Codec
 from lexmax.index.tokens import TokenStore, TokenStoreWriter
@@ -34,30 +41,53 @@ from lexmax.types import Json, SparseBatch, TokenBatch
 
 _SERIALS = "serials.npy"
 
-Index = TypeVar("Index", SparseIndex, MultiVectorIndex)
+Index = TypeVar("Index", SparseIndex, MultiVectorIndex, PooledIndex)
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Indexes over the documents with these serials, int64 (n_docs,), ascending."""
+    """Indexes over the documents with these serials, int64 (n_docs,), ascending.
+
+    `passages` are start and end, in characters of the document's text, of what each row is made
+    of, int32 (n_docs, 2); then `n_docs` counts passages, and a serial stands once for each. They
+    are None where documents are not split.
+    """
 
     serials: NDArray[np.int64]
     sparse: SparseIndex | None
     multivector: MultiVectorIndex | None
     manifest: Manifest | None = None
+    attributes: Attributes | None = None
+    neighbours: Neighbours | None = None
+    pooled: PooledIndex | None = None
+    passages: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.serials)
 
+    @property
+    def n_documents(self) -> int:
+        """Documents, each counted once."""
+        if self.passages is None:
+            return len(self)
+        return n_distinct(self.serials) if self.manifest is None else self.manifest.n_documents
+
     @staticmethod
     def in_memory(
-        serials: NDArray[np.int64], sparse: SparseBatch | None, tokens: TokenBatch | None
+        serials: NDArray[np.int64],
+        sparse: SparseBatch | None,
+        tokens: TokenBatch | None,
+        pooled: NDArray[np.float32] | None = None,
+        *,
+        passages: NDArray[np.int32] | None = None,
     ) -> "Segment":
         """A segment that was never written: what makes pending documents searchable."""
         return Segment(
             serials,
             None if sparse is None else SparseIndex.build(sparse),
             None if tokens is None else MultiVectorIndex(TokenStore.from_batch(tokens), None),
+            pooled=None if pooled is None else PooledIndex.from_vectors(pooled),
+            passages=passages,
         )
 
     @staticmethod
@@ -75,12 +105,31 @@ class Segment:
             if problems:
                 raise CorruptionError(problems[0])
             built = manifest.parameters.get("multivector")
+            serials, fields = read_serials(folder), manifest.parameters.get("attributes")
             return Segment(
-                read_serials(folder),
+                serials,
                 SparseIndex.open(folder) if "sparse" in manifest.encoders else None,
                 MultiVectorIndex.open(folder, built) if isinstance(built, Mapping) else None,
                 manifest,
+                attributes=None
+                if fields is None
+                else Attributes.open(folder, fields, len(serials)),
+                neighbours=_open_neighbours(folder, manifest),
+                pooled=_open_pooled(folder, manifest.parameters),
+                passages=read_passages(folder, len(serials))
+                if "passages" in manifest.parameters
+                else None,
             )
+
+
+def _open_neighbours(folder: Path, manifest: Manifest) -> Neighbours | None:
+    built = manifest.parameters.get("neighbours")
+    return Neighbours.open(folder, built) if isinstance(built, Mapping) else None
+
+
+def _open_pooled(folder: Path, parameters: Mapping[str, Json]) -> PooledIndex | None:
+    built = parameters.get("pooled")
+    return PooledIndex.open(folder, built) if isinstance(built, Mapping) else None
 
 
 def read_serials(folder: Path) -> NDArray[np.int64]:
@@ -92,9 +141,12 @@ def read_serials(folder: Path) -> NDArray[np.int64]:
 class SegmentPlan:
     """What a segment will hold; fixed before the first document is encoded.
 
-    `encoders` maps "sparse" and "multivector" to {"spec", "fingerprint"}; a signal that is not
-    there is not built. `dim` is that of the token vectors; `samples` are queries to measure recall
-    with. `parameters` go into the manifest beside those of the indexes.
+    `encoders` maps "sparse", "multivector" and "pooled" to {"spec", "fingerprint"}; a signal that
+    is not there is not built. `dim` is that of the token vectors, `pooled` says how pooled ones are
+    stored; `samples` are queries to measure recall
+    with. `parameters` go into the manifest beside those of the indexes. With `neighbours` above 0
+    there is a graph of so many nearest neighbours of each document. `passages` are start and end of
+    each row where documents are split; then `serials` name the document of each.
     """
 
     segment_id: str
@@ -104,6 +156,9 @@ class SegmentPlan:
     multivector: MultiVectorPlan = field(default_factory=MultiVectorPlan)
     samples: TokenBatch | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    neighbours: int = 0
+    pooled: PooledPlan | None = None
+    passages: NDArray[np.int32] | None = None
 
 
 class SegmentWriter:
@@ -122,6 +177,8 @@ class SegmentWriter:
         self._sparse: dict[str, NpyAppender] | None = None
         self._tokens: TokenStoreWriter | None = None
         self._inherited: CentroidIndex | None = None
+        self._attributes: Attributes | None = None
+        self._pooled = None if plan.pooled is None else PooledWriter(folder, plan.pooled)
         if "sparse" in plan.encoders:
             self._sparse = {
                 name: NpyAppender(staging / f"{name}.npy", dtype, ())
@@ -133,6 +190,8 @@ class SegmentWriter:
             )
         write_npy(folder / _SERIALS, plan.serials)
         sync_file(folder / _SERIALS)
+        if plan.passages is not None:
+            write_passages(folder, plan.passages)
         for place in (folder, staging):
             sync_folder(place)
             sync_folder(place.parent)
@@ -145,7 +204,7 @@ class SegmentWriter:
         """Go on from a checkpoint; whatever was written after it is dropped."""
         writer = SegmentWriter.__new__(SegmentWriter)
         writer._folder, writer._staging, writer._plan = folder, staging, plan
-        writer._sparse = writer._tokens = writer._inherited = None
+        writer._sparse = writer._tokens = writer._inherited = writer._attributes = None
         if "sparse" in plan.encoders:
             writer._sparse = {
                 name: NpyAppender.resume(staging / f"{name}.npy", dtype, (), state["sparse"][name])
@@ -154,9 +213,17 @@ class SegmentWriter:
         if "multivector" in plan.encoders:
             tokens = _token_folder(folder, staging, plan)
             writer._tokens = TokenStoreWriter.resume(tokens, state["tokens"])
+        writer._pooled = None
+        if plan.pooled is not None:
+            writer._pooled = PooledWriter.resume(folder, state["pooled"])
         return writer
 
-    def append(self, sparse: SparseBatch | None, tokens: TokenBatch | None) -> None:
+    def append(
+        self,
+        sparse: SparseBatch | None,
+        tokens: TokenBatch | None,
+        pooled: NDArray[np.float32] | None = None,
+    ) -> None:
         """Add the next documents of the plan, encoded."""
         if self._sparse is not None and sparse is not None:
             self._sparse["lengths"].append(np.diff(sparse.indptr))
@@ -164,6 +231,8 @@ class SegmentWriter:
             self._sparse["weights"].append(sparse.weights)
         if self._tokens is not None and tokens is not None:
             self._tokens.append(tokens)
+        if self._pooled is not None and pooled is not None:
+            self._pooled.append(pooled)
 
     def copy(self, source: Segment, ordinals: NDArray[np.int64]) -> None:
         """Add documents of another segment as the next of the plan, exactly as they are stored.
@@ -179,6 +248,8 @@ class SegmentWriter:
             index = _required(source.multivector, "multivector")
             self._copy_tokens(self._tokens, index.store, ordinals)
             self._inherited = _larger(self._inherited, index.centroids)
+        if self._pooled is not None:
+            self._pooled.append_stored(_required(source.pooled, "pooled").rows(ordinals))
 
     def _copy_tokens(
         self, writer: TokenStoreWriter, store: TokenStore, ordinals: NDArray[np.int64]
@@ -189,6 +260,10 @@ class SegmentWriter:
         else:
             writer.append_stored(store.rows(ordinals))
 
+    def keep(self, attributes: Attributes) -> None:
+        """Write these columns, of all documents of the plan, with the segment."""
+        self._attributes = attributes
+
     def checkpoint(self) -> dict[str, Json]:
         """Force everything to the disk; the state that `resume` needs."""
         state: dict[str, Json] = {}
@@ -196,6 +271,8 @@ class SegmentWriter:
             state["sparse"] = {name: file.checkpoint() for name, file in self._sparse.items()}
         if self._tokens is not None:
             state["tokens"] = self._tokens.checkpoint()
+        if self._pooled is not None:
+            state["pooled"] = self._pooled.checkpoint()
         return state
 
     def finish(self, *, progress: Progress | None = None) -> str:
@@ -204,12 +281,22 @@ class SegmentWriter:
         `progress` is told stages and how many documents have passed them.
         """
         parameters = dict(self._plan.parameters)
+        if self._plan.passages is not None:
+            parameters["passages"] = {"n_documents": n_distinct(self._plan.serials)}
         drop_drafts(self._folder)
         if self._sparse is not None:
             self._finish_sparse(self._sparse)
         if self._tokens is not None:
             self._tokens.close()
             parameters["multivector"] = self._finish_multivector(progress)
+        if self._pooled is not None:
+            self._pooled.close()
+            parameters["pooled"] = self._pooled.parameters()
+        if self._attributes is not None:
+            self._attributes.save(self._folder)
+            parameters["attributes"] = self._attributes.parameters()
+        if self._plan.neighbours:
+            self._finish_neighbours(parameters, progress or _silent)
         manifest = Manifest(
             segment_id=self._plan.segment_id,
             n_docs=len(self._plan.serials),
@@ -241,6 +328,28 @@ class SegmentWriter:
         )
         index.save(self._folder)
         return index.parameters()
+
+    def _finish_neighbours(self, parameters: dict[str, Json], progress: Progress) -> None:
+        """Build the graph of what the other indexes have stored."""
+        multivector = parameters.get("multivector")
+        found = directions(
+            self._staging / "directions",
+            pooled=_open_pooled(self._folder, parameters),
+            tokens=MultiVectorIndex.open(self._folder, multivector).store
+            if isinstance(multivector, Mapping)
+            else None,
+            terms=None if self._sparse is None else SparseIndex.open(self._folder),
+        )
+        if found is not None:
+            graph = build_neighbours(
+                found[1],
+                self._plan.neighbours,
+                signal=found[0],
+                threads=self._plan.multivector.threads,
+                progress=lambda done: progress("neighbours", done),
+            )
+            graph.save(self._folder)
+            parameters["neighbours"] = graph.parameters()
 
 
 def _silent(stage: str, done: int) -> None:

@@ -5,14 +5,17 @@ ordinal base + i; ties in score go to the smaller ordinal, the document that was
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.errors import QueryError, ShapeError
+from lexmax.index import stored_rows
+from lexmax.index.attributes import Attributes, Metadata
 from lexmax.index.engines import EXACT, SparseEngine
+from lexmax.index.fields import Fields, FieldType
 from lexmax.index.filters import Filter
 from lexmax.index.multivector import MultiVectorIndex
 from lexmax.index.multivector_engines import (
@@ -20,6 +23,9 @@ from lexmax.index.multivector_engines import (
     MultiVectorEngine,
     SparseSource,
 )
+from lexmax.index.neighbours import Edges
+from lexmax.index.passage_rows import n_passages, rows_of
+from lexmax.index.predicates import Predicate, check
 from lexmax.index.segment import Segment
 from lexmax.types import Hits, SparseBatch, TokenBatch, best_first
 
@@ -28,7 +34,10 @@ Number = TypeVar("Number", np.int64, np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One segment in a snapshot: where its ordinals begin, and which of its documents live."""
+    """One segment in a snapshot: where its ordinals begin, and which of its documents live.
+
+    All passages of a document live, or none.
+    """
 
     segment: Segment
     base: int
@@ -37,7 +46,7 @@ class Part:
     @staticmethod
     def of(segment: Segment, base: int, deleted: NDArray[np.int64]) -> "Part":
         """The part without the documents of these serials (ascending)."""
-        dead = _places(segment.serials, deleted)
+        dead = rows_of(segment.serials, deleted)
         if len(dead) == 0:
             return Part(segment, base, None)
         alive = np.ones(len(segment), dtype=bool)
@@ -54,43 +63,62 @@ class Part:
         return replace(self, alive=mask if self.alive is None else self.alive & mask)
 
 
-def _places(held: NDArray[np.int64], serials: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places in `held` of those serials that it holds; both ascend."""
-    places = np.searchsorted(held, serials)
-    places[places == len(held)] = 0
-    return places[held[places] == serials] if len(held) else places[:0]
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The parts that were published at `generation`."""
+    """The parts that were published at `generation`, and the fields that were declared then."""
 
     generation: int
     parts: tuple[Part, ...]
+    fields: Fields = field(default_factory=dict[str, FieldType])
 
     @staticmethod
-    def of(generation: int, segments: Sequence[Segment], deleted: NDArray[np.int64]) -> "Snapshot":
-        """A snapshot of segments, in the order of their serials, without deleted serials."""
+    def of(
+        generation: int,
+        segments: Sequence[Segment],
+        deleted: NDArray[np.int64],
+        *,
+        fields: Fields | None = None,
+    ) -> "Snapshot":
+        """A snapshot of segments, in the order of their serials, without deleted serials.
+
+        All segments have columns of the declared `fields`.
+        """
         bases = np.cumsum([0, *(len(segment) for segment in segments)])
         parts = (
             Part.of(segment, int(base), deleted)
             for segment, base in zip(segments, bases[:-1], strict=True)
         )
-        return Snapshot(generation, tuple(parts))
+        return Snapshot(generation, tuple(parts), fields or {})
 
     @property
     def n_docs(self) -> int:
-        """Documents that doc_freqs counts: deleted ones leave only when segments merge."""
+        """Rows that doc_freqs counts: documents, or passages where documents are split.
+
+        Deleted ones leave only when segments merge.
+        """
         return sum(len(part.segment) for part in self.parts)
 
     @property
+    def n_documents(self) -> int:
+        """Documents, each counted once; deleted ones leave only when segments merge."""
+        return sum(part.segment.n_documents for part in self.parts)
+
+    @property
+    def has_passages(self) -> bool:
+        """Whether a document may be several rows."""
+        return any(part.segment.passages is not None for part in self.parts)
+
+    @property
     def n_living(self) -> int:
-        """Documents that a search can return."""
+        """Rows that a search can return."""
         return sum(part.n_living for part in self.parts)
 
     def ordinals(self, serials: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Ordinals of those of these serials (ascending) that the parts hold, ascending."""
-        found = [_places(part.segment.serials, serials) + part.base for part in self.parts]
+        """Ordinals of those of these serials (ascending) that the parts hold, ascending.
+
+        Where documents are split, these are the ordinals of all their passages.
+        """
+        found = [rows_of(part.segment.serials, serials) + part.base for part in self.parts]
         return np.concatenate([np.zeros(0, np.int64), *found])
 
     def restricted(self, allowed: Filter) -> "Snapshot":
@@ -112,6 +140,23 @@ class Snapshot:
         )
         return replace(self, parts=tuple(parts))
 
+    def matching(self, predicate: Predicate) -> Filter:
+        """The documents that a predicate wants, deleted ones not looked at.
+
+        Raises:
+            FilterError: if it names a field that is not declared or a value of another type, is
+                nested deeper than 32 levels, or has more than 1,024 clauses.
+        """
+        check(predicate, self.fields)
+        found = [np.zeros(0, dtype=np.bool_)]
+        for part in self.parts:
+            if (columns := part.segment.attributes) is None:
+                # A segment in memory that nobody gave columns: its documents have no fields.
+                nothing: list[Metadata] = [{}] * len(part.segment)
+                columns = Attributes.build(nothing, self.fields)
+            found.append(columns.matching(predicate))
+        return Filter(np.concatenate(found))
+
     def fingerprints(self, signal: str) -> frozenset[str]:
         """Fingerprints of the encoders that the parts' documents went through."""
         manifests = (part.segment.manifest for part in self.parts)
@@ -132,6 +177,21 @@ class Snapshot:
     def serials(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
         """Serials in the catalog of these documents."""
         return self._gather(ordinals, np.int64, lambda part, local: part.segment.serials[local])
+
+    def passages(self, ordinals: NDArray[np.int64]) -> NDArray[np.int32] | None:
+        """Start and end of these passages in characters of their texts, (len(ordinals), 2).
+
+        None where documents are not split.
+        """
+        return stored_rows.spans(self.parts, ordinals) if self.has_passages else None
+
+    def n_passages(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many passages the document of each of these rows has."""
+
+        def count(part: Part, local: NDArray[np.int64]) -> NDArray[np.int64]:
+            return n_passages(part.segment.serials, part.segment.serials[local])
+
+        return self._gather(ordinals, np.int64, count)
 
     def search_sparse(
         self, queries: SparseBatch, k: int, *, engine: SparseEngine = EXACT, threads: int = 1
@@ -186,6 +246,70 @@ class Snapshot:
         ]
         return self._merged(found, len(queries), k)
 
+    def search_pooled(self, queries: NDArray[np.float32], k: int, *, threads: int = 1) -> Hits:
+        """The best k documents by the product of pooled vectors with queries (n_queries, dim).
+
+        A document without a vector is no hit; a zero query has none.
+
+        Raises:
+            QueryError: if k is below 1.
+            ShapeError: if the queries have another dim, or are not finite.
+        """
+        _check_k(k)
+        found = [
+            (
+                part.base,
+                index.search(queries, min(k, index.n_docs), alive=part.alive, threads=threads),
+            )
+            for part in self._searchable
+            if (index := part.segment.pooled) is not None
+        ]
+        return self._merged(found, len(queries), k)
+
+    def sparse_rows(self, ordinals: NDArray[np.int64]) -> SparseBatch:
+        """Term weights of these documents; an empty row where a segment has none."""
+        return stored_rows.terms(self.parts, ordinals)
+
+    def token_rows(self, ordinals: NDArray[np.int64]) -> TokenBatch:
+        """Token vectors of these documents, decoded; an empty row where a segment has none."""
+        return stored_rows.tokens(self.parts, ordinals)
+
+    def pooled_rows(self, ordinals: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Pooled vectors of these documents, decoded, (len(ordinals), dim); zeros for none.
+
+        `dim` is 0 where no segment has any.
+        """
+        return stored_rows.vectors(self.parts, ordinals)
+
+    def score_pooled(
+        self, query: NDArray[np.float32], ordinals: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Products of a query (dim,) with these documents; -inf for one without a vector."""
+
+        def score(part: Part, local: NDArray[np.int64]) -> NDArray[np.float32]:
+            index = part.segment.pooled
+            if index is None:
+                return np.full(len(local), -np.inf, dtype=np.float32)
+            return index.score(query, local)
+
+        return self._gather(ordinals, np.float32, score)
+
+    def score_sparse(
+        self, query: tuple[NDArray[np.uint32], NDArray[np.float32]], ordinals: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Products of a query's term ids and weights with these documents; 0 for no shared term.
+
+        These are the bits of `search_sparse`.
+        """
+
+        def score(part: Part, local: NDArray[np.int64]) -> NDArray[np.float32]:
+            index = part.segment.sparse
+            if index is None:
+                return np.zeros(len(local), dtype=np.float32)
+            return stored_rows.term_products(query, index.weights(local))
+
+        return self._gather(ordinals, np.float32, score)
+
     def maxsim(
         self, query: NDArray[np.float32], ordinals: NDArray[np.int64]
     ) -> NDArray[np.float32]:
@@ -198,6 +322,19 @@ class Snapshot:
             return index.score(query, local)
 
         return self._gather(ordinals, np.float32, score)
+
+    def edges(self, ordinals: NDArray[np.int64]) -> Edges:
+        """What leads from these documents to living ones; nothing where a segment has no graph."""
+        pieces: list[tuple[NDArray[np.int64], Edges]] = []
+        for part in self.parts:
+            mine = (ordinals >= part.base) & (ordinals < part.base + len(part.segment))
+            if (graph := part.segment.neighbours) is None or not mine.any():
+                continue
+            found = graph.edges(ordinals[mine] - part.base)
+            if part.alive is not None:
+                found = found.only(part.alive[found.ordinals])
+            pieces.append((np.flatnonzero(mine), found.shifted(part.base)))
+        return Edges.gathered(len(ordinals), pieces)
 
     @property
     def _searchable(self) -> list[Part]:

@@ -11,6 +11,7 @@ from lexmax.index.catalog import Catalog
 from lexmax.index.layout import Layout
 from lexmax.index.manifest import file_problems, read_manifest
 from lexmax.index.multivector_engines import AUTO_MAXSIM
+from lexmax.index.passage_rows import SETTING as PASSAGES
 from lexmax.index.recall import measure, read_queries
 from lexmax.index.segment import Segment
 from lexmax.index.segment_rows import SegmentRow
@@ -22,6 +23,8 @@ class VerifyReport:
     """What was looked at, and each thing that is wrong, a sentence each.
 
     `recalls` say what searches find of the exact best, where an index was built for a recall.
+    `n_passages` are those of documents in segments, deleted ones included; None where documents
+    are not split.
     """
 
     n_docs: int
@@ -30,6 +33,7 @@ class VerifyReport:
     n_bytes: int
     problems: tuple[str, ...]
     recalls: tuple[str, ...] = ()
+    n_passages: int | None = None
 
 
 def verify(folder: Path) -> VerifyReport:
@@ -60,11 +64,14 @@ def _verify(catalog: Catalog, layout: Layout) -> VerifyReport:
     n_files, n_bytes = 1, layout.catalog.stat().st_size
     covered: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     recalls: list[str] = []
+    n_passages = 0 if catalog.setting(PASSAGES) else None
     for row in catalog.segments():
         try:
             found, files, size, serials = _verify_segment(layout, row)
             problems += found
             n_files, n_bytes = n_files + files, n_bytes + size
+            if n_passages is not None:
+                n_passages, serials = n_passages + len(serials), np.unique(serials)
             covered.append(serials)
             recalls += [] if found else _recalls(layout, row)
         except StorageError as error:
@@ -75,7 +82,9 @@ def _verify(catalog: Catalog, layout: Layout) -> VerifyReport:
         held = np.concatenate(covered)
         problems = _misplaced(layout.folder, living[living <= last], held, catalog.all_serials())
     n_pending = int((living > last).sum())
-    return VerifyReport(len(living), n_pending, n_files, n_bytes, tuple(problems), tuple(recalls))
+    return VerifyReport(
+        len(living), n_pending, n_files, n_bytes, tuple(problems), tuple(recalls), n_passages
+    )
 
 
 def _recalls(layout: Layout, row: SegmentRow) -> list[str]:
@@ -119,5 +128,5 @@ def _verify_segment(
         return problems, n_files, manifest.n_bytes, np.zeros(0, np.int64)
     segment = Segment.open(folder)
     if not len(segment) == manifest.n_docs == row.n_docs:
-        problems.append(f"{folder}: holds {len(segment)} documents, the catalog says {row.n_docs}")
+        problems.append(f"{folder}: holds {len(segment)} rows, the catalog says {row.n_docs}")
     return problems, n_files, manifest.n_bytes, np.asarray(segment.serials)

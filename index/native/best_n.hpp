@@ -23,6 +23,9 @@ class BestN {
  public:
   explicit BestN(std::size_t n) : n_(n) {}
 
+  /// Scores below this are never kept.
+  float threshold() const { return threshold_; }
+
   void offer(float score, std::int64_t ordinal) {
     // Not strict, because ordinals need not come in order.
     if (!(score >= threshold_) || score == -std::numeric_limits<float>::infinity() || n_ == 0)

@@ -70,7 +70,7 @@ inline void check(const Search& search, std::size_t n_rows, const Documents& sto
   require(static_cast<std::size_t>(search.query_offsets(n)) <= n_rows, "query offsets lie outside the query");
 }
 
-/// `make(first, n)` gives a scorer for the query of n tokens that begins with row `first`.
+/// `make(first, n, some)` gives a scorer of these candidates for the query of n tokens that begins with row `first`.
 template <class Make>
 bool search_all(const Documents& store, const Search& search, std::size_t threads, const Best& out, Make make) {
   const std::size_t n = search.bounds.shape(0), k = out.ordinals.shape(1);
@@ -82,7 +82,7 @@ bool search_all(const Documents& store, const Search& search, std::size_t thread
     const auto n_candidates = static_cast<std::size_t>(search.bounds(q, 1)) - first;
     const Candidates some{search.ordinals.data() + first, n_candidates, search.alive ? search.alive->data() : nullptr};
     // A query without tokens has no hits.
-    const Found found = best_documents(store, some, n_tokens ? k : 0, threads_of_one, make(row, n_tokens));
+    const Found found = best_documents(store, some, n_tokens ? k : 0, threads_of_one, make(row, n_tokens, some));
     if (!found.sound) sound = false;
     out.counts.data()[q] = static_cast<std::int64_t>(found.best.size());
     for (std::size_t i = 0; i < found.best.size(); ++i) {
@@ -136,7 +136,7 @@ inline bool best_int8(const Matrix<std::int8_t>& query, const Vector<float>& que
   const Best out{best, scores, counts};
   check(search, query.shape(0), documents_of(store), out);
   return with_dots(tile_path_named(path), [&]<class Dots>() {
-    return search_all(documents_of(store), search, threads, out, [&](std::size_t first, std::size_t n) {
+    return search_all(documents_of(store), search, threads, out, [&](std::size_t first, std::size_t n, const Candidates&) {
       return Int8Scorer<Dots>(store, {query.data() + first * store.dim, query_scales.data() + first, n});
     });
   });
@@ -164,7 +164,7 @@ inline bool best_fp16(const Matrix<float>& query, const Vector<std::int64_t>& qu
   const Best out{best, scores, counts};
   check(search, query.shape(0), documents_of(store), out);
   const CpuPath runs = path_named(path);
-  return search_all(documents_of(store), search, threads, out, [&](std::size_t first, std::size_t n) {
+  return search_all(documents_of(store), search, threads, out, [&](std::size_t first, std::size_t n, const Candidates&) {
     return Fp16Scorer(store, {query.data() + first * store.dim, n}, runs);
   });
 }
@@ -209,8 +209,8 @@ class ResidualTokens {
     check(query);
     require(ordinals.shape(0) == out.shape(0), "one score for each ordinal");
     with_dots(tile_path_named(path), [&]<class Dots>() {
-      all_scores(view_.documents, {ordinals.data(), ordinals.size(), nullptr}, threads,
-                 scorer<Dots>(query, 0, whole.shape(0)), out.data());
+      const Candidates some{ordinals.data(), ordinals.size(), nullptr};
+      all_scores(view_.documents, some, threads, scorer<Dots>(query, 0, whole.shape(0), some), out.data());
     });
   }
 
@@ -226,7 +226,9 @@ class ResidualTokens {
     bindings::check(search, whole.shape(0), view_.documents, out);
     return with_dots(tile_path_named(path), [&]<class Dots>() {
       return search_all(view_.documents, search, threads, out,
-                        [&](std::size_t first, std::size_t n) { return scorer<Dots>(query, first, n); });
+                        [&](std::size_t first, std::size_t n, const Candidates& some) {
+                          return scorer<Dots>(query, first, n, some);
+                        });
     });
   }
 
@@ -240,10 +242,12 @@ class ResidualTokens {
   }
 
   template <class Dots>
-  ResidualScorer<Dots> scorer(const ResidualQueryArrays& query, std::size_t first, std::size_t n) const {
+  ResidualScorer<Dots> scorer(const ResidualQueryArrays& query, std::size_t first, std::size_t n,
+                              const Candidates& some) const {
     const std::size_t start = first * view_.dim;
     return {view_,
             {centroids_.data(), centroid_scales_.data(), centroids_.shape(0)},
+            AskedCentroids::of(view_, some.ordinals, some.n, centroids_.shape(0)),
             {{query.whole.data() + start, query.scales.data() + first, n},
              query.widened.data() + start,
              query.ratios.data() + first}};

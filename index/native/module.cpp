@@ -5,6 +5,7 @@
 #include "fde_bindings.hpp"
 #include "maxsim_bindings.hpp"
 #include "paths_bindings.hpp"
+#include "pooled_bindings.hpp"
 #include "sparse_bindings.hpp"
 #include "vector_scan_bindings.hpp"
 #include "warp_bindings.hpp"
@@ -16,6 +17,7 @@ NB_MODULE(_native, m) {
   bind_maxsim(m);
   bind_fde(m);
   bind_vector_scan(m);
+  bind_pooled(m);
   bind_centroids(m);
   bind_warp(m);
 }

@@ -5,6 +5,7 @@
 // of Anh & Moffat, SIGIR 2006, inside a window); a frequent term is a dense row of 4-bit codes (sparse_scan.hpp).
 #pragma once
 #include <bit>
+#include <cstring>
 #include <memory>
 
 #include "sparse_candidates.hpp"
@@ -238,10 +239,12 @@ class Searcher {
   /// Every living document that shares a term, scored from the forward index: for long queries and strict filters.
   std::vector<Scored> brute_force(const Query& query, std::size_t k, std::size_t first, std::size_t last) {
     forward_.take(query);
+    const std::vector<std::uint32_t> living = living_from(first, last);
     std::vector<Scored> scored;
-    for (std::size_t doc = first; doc < last; ++doc) {
-      if (!alive_.empty() && alive_[doc] == 0) continue;
-      if (forward_.shares(doc)) scored.push_back({forward_.score(doc), static_cast<std::uint32_t>(doc)});
+    for (std::size_t i = 0; i < living.size(); ++i) {
+      if (i + 2 * kAhead < living.size()) forward_.prefetch_place(living[i + 2 * kAhead]);
+      if (i + kAhead < living.size()) forward_.prefetch(living[i + kAhead]);
+      if (forward_.shares(living[i])) scored.push_back({forward_.score(living[i]), living[i]});
     }
     const auto end = scored.begin() + static_cast<std::ptrdiff_t>(std::min(k, scored.size()));
     std::partial_sort(scored.begin(), end, scored.end());
@@ -251,6 +254,22 @@ class Searcher {
 
  private:
   static constexpr std::size_t kFound = 2 * kChunkDocs;
+  // Survivors of a strict filter lie far apart: so many rows are under way from memory at once.
+  static constexpr std::size_t kAhead = 4;
+
+  /// The living documents from `first` to `last`.
+  std::vector<std::uint32_t> living_from(std::size_t first, std::size_t last) const {
+    std::vector<std::uint32_t> living;
+    for (std::size_t doc = first; doc < last; ++doc) {
+      if (!alive_.empty()) {
+        const void* const found = std::memchr(alive_.data() + doc, 1, last - doc);
+        if (found == nullptr) break;
+        doc = static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - alive_.data());
+      }
+      living.push_back(static_cast<std::uint32_t>(doc));
+    }
+    return living;
+  }
 
   void scan_window(QueryScan& query, std::size_t window) {
     const std::size_t n_docs = segment_.docs_in(window), base = window * segment_.window_docs;

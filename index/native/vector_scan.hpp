@@ -42,6 +42,10 @@ struct SomeOrdinals {
   std::int64_t operator[](std::size_t i) const {
     return list ? list[i] : first + static_cast<std::int64_t>(i);
   }
+  /// Those from place `begin` to `end`.
+  SomeOrdinals part(std::size_t begin, std::size_t end) const {
+    return {list ? list + begin : nullptr, first + static_cast<std::int64_t>(begin), end - begin};
+  }
 };
 
 #if LEXMAX_X86
@@ -81,11 +85,23 @@ class ByteScorer {
   std::size_t n() const { return vectors_.n; }
 
   void score(const SomeOrdinals& some, float* out) const {
+    constexpr std::size_t kAtOnce = 256;
+    std::int32_t each[kAtOnce];
+    for (std::size_t begin = 0; begin < some.n; begin += kAtOnce) {
+      const SomeOrdinals part = some.part(begin, std::min(some.n, begin + kAtOnce));
+      dots(part, each);
+      for (std::size_t i = 0; i < part.n; ++i)
+        out[begin + i] = static_cast<float>(each[i]) * vectors_.scales[part[i]];
+    }
+  }
+
+  /// The sums alone, which no scale multiplies.
+  void dots(const SomeOrdinals& some, std::int32_t* out) const {
 #if LEXMAX_X86
-    if (path_ >= CpuPath::avx512) return score_avx512(some, out);
-    if (path_ == CpuPath::avx2) return score_avx2(some, out);
+    if (path_ >= CpuPath::avx512) return dots_avx512(some, out);
+    if (path_ == CpuPath::avx2) return dots_avx2(some, out);
 #endif
-    score_widened(some, out);
+    dots_widened(some, out);
   }
 
  private:
@@ -99,48 +115,46 @@ class ByteScorer {
     __builtin_prefetch(vectors_.scales + some[i + kAhead]);
   }
 
-  LEXMAX_INLINE void score_widened(const SomeOrdinals& some, float* out) const {
+  LEXMAX_INLINE void dots_widened(const SomeOrdinals& some, std::int32_t* out) const {
     for (std::size_t i = 0; i < some.n; ++i) {
       prefetch(some, i);
       const std::int8_t* row = vectors_.codes + some[i] * vectors_.width;
       std::int32_t dot = 0;
       for (std::size_t k = 0; k < vectors_.width; ++k) dot += wide_[k] * row[k];
-      out[i] = static_cast<float>(dot) * vectors_.scales[some[i]];
+      out[i] = dot;
     }
   }
 
 #if LEXMAX_X86
-  LEXMAX_TARGET_AVX2 void score_avx2(const SomeOrdinals& some, float* out) const {
-    score_widened(some, out);
+  LEXMAX_TARGET_AVX2 void dots_avx2(const SomeOrdinals& some, std::int32_t* out) const {
+    dots_widened(some, out);
   }
 
   // vpdpbusd multiplies unsigned by signed bytes, so vectors carry +128 and every sum starts at
   // -128 times the sum of the query's codes. Four rows at a time share the loads of the query and
   // the additions across a register.
-  LEXMAX_TARGET_AVX512 void score_avx512(const SomeOrdinals& some, float* out) const {
+  LEXMAX_TARGET_AVX512 void dots_avx512(const SomeOrdinals& some, std::int32_t* out) const {
     std::size_t i = 0;
     for (; i + 4 <= some.n; i += 4) {
       for (std::size_t r = 0; r < 4; ++r) prefetch(some, i + r);
       const __m128i dots = dots_of(row(some[i]), row(some[i + 1]), row(some[i + 2]), row(some[i + 3]));
-      write(dots, some, i, 4, out);
+      write(dots, 4, out + i);
     }
     if (i == some.n) return;
     const std::int8_t* last = row(some[some.n - 1]);
     const __m128i dots = dots_of(row(some[i]), i + 1 < some.n ? row(some[i + 1]) : last,
                                  i + 2 < some.n ? row(some[i + 2]) : last, last);
-    write(dots, some, i, some.n - i, out);
+    write(dots, some.n - i, out + i);
   }
 
   const std::int8_t* row(std::int64_t ordinal) const {
     return vectors_.codes + static_cast<std::size_t>(ordinal) * vectors_.width;
   }
 
-  LEXMAX_TARGET_AVX512 LEXMAX_INLINE void write(__m128i dots, const SomeOrdinals& some,
-                                                std::size_t i, std::size_t n, float* out) const {
+  LEXMAX_TARGET_AVX512 LEXMAX_INLINE void write(__m128i dots, std::size_t n, std::int32_t* out) const {
     alignas(16) std::int32_t each[4];
     _mm_store_si128(reinterpret_cast<__m128i*>(each), dots);
-    for (std::size_t r = 0; r < n; ++r)
-      out[i + r] = static_cast<float>(each[r] + start_) * vectors_.scales[some[i + r]];
+    for (std::size_t r = 0; r < n; ++r) out[r] = each[r] + start_;
   }
 
   LEXMAX_TARGET_AVX512 LEXMAX_INLINE __m128i dots_of(const std::int8_t* a, const std::int8_t* b,
