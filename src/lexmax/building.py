@@ -10,22 +10,28 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.encoders import MultiVectorEncoder, SparseEncoder
+from lexmax.encoders import DenseEncoder, MultiVectorEncoder, SparseEncoder
 from lexmax.encoders.shared_pass import encoded_parts
 from lexmax.errors import CorruptionError
 from lexmax.index.catalog import Catalog
+from lexmax.index.declared import attributes_of, declared_fields
 from lexmax.index.durable import sync_folder
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.index.multivector_build import MultiVectorPlan
+from lexmax.index.neighbours import SETTING as NEIGHBOURS
+from lexmax.index.passage_rows import SETTING as PASSAGES
+from lexmax.index.passage_rows import n_distinct, read_passages
+from lexmax.index.pooled import PooledPlan
 from lexmax.index.recall import read_queries
 from lexmax.index.segment import SegmentPlan, SegmentWriter, read_serials
 from lexmax.index.segment_rows import SegmentRow, covering_id
+from lexmax.passages import PassagePlan, Rows, Spans, passage_texts, split_all
 from lexmax.pipeline import CollectionEncoders
 from lexmax.types import Json, TokenBatch, ranges
 
@@ -65,13 +71,23 @@ def fitted(catalog: Catalog, encoder: SparseEncoder | None) -> SparseEncoder | N
         return None
     serials = catalog.living_serials(0)
     stride = max(1, -(-len(serials) // _SAMPLE_DOCS))
-    sample = (document.full_text for document in catalog.documents(serials[::stride]))
-    return encoder.fitted(list(sample))
+    sample = catalog.documents(serials[::stride])
+    return encoder.fitted(Rows.of(sample, passage_plan(catalog)).texts)
 
 
 def multivector_plan(catalog: Catalog, *, threads: int) -> MultiVectorPlan:
     """What the collection builds over token vectors."""
     return replace(MultiVectorPlan.from_json(catalog.setting("multivector")), threads=threads)
+
+
+def wanted_neighbours(catalog: Catalog) -> int:
+    """Neighbours of a document in the graph that the collection builds; 0 where it builds none."""
+    return int(cast("int | None", catalog.setting(NEIGHBOURS)) or 0)
+
+
+def passage_plan(catalog: Catalog) -> PassagePlan | None:
+    """How the collection splits documents; None where it does not."""
+    return PassagePlan.from_json(catalog.setting(PASSAGES))
 
 
 def sample_queries(layout: Layout) -> TokenBatch | None:
@@ -134,7 +150,7 @@ def build_again(
             sparse = encoders.registry.sparse(sparse_spec)
         build = _started(catalog, layout, encoders, sparse, serials, wanted, replaces=row)
     build.run(watcher)
-    return len(build.plan.serials)
+    return n_distinct(build.plan.serials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +159,7 @@ class _Build:
     layout: Layout
     sparse: SparseEncoder | None
     multivector: MultiVectorEncoder | None
+    pooled: DenseEncoder | None
     plan: SegmentPlan
     writer: SegmentWriter
     done: int
@@ -152,11 +169,13 @@ class _Build:
         total = len(self.plan.serials)
         watcher.advance("encode", self.done, total)
         done = self.done
-        parts = encoded_parts(self._texts(), sparse=self.sparse, multivector=self.multivector)
+        parts = encoded_parts(
+            self._texts(), sparse=self.sparse, multivector=self.multivector, pooled=self.pooled
+        )
         with closing(parts):
             for encoded in parts:
                 with storage_errors(self.layout.folder):
-                    self.writer.append(encoded.sparse, encoded.tokens)
+                    self.writer.append(encoded.sparse, encoded.tokens, encoded.pooled)
                 done = min(done + PART_DOCS, total)
                 self.remember(done)
                 watcher.advance("encode", done, total)
@@ -167,8 +186,11 @@ class _Build:
     def _texts(self) -> Iterator[list[str]]:
         """Of one part after another that is not encoded yet."""
         for start, stop in ranges(len(self.plan.serials) - self.done, PART_DOCS):
-            serials = self.plan.serials[self.done + start : self.done + stop]
-            yield [document.full_text for document in self.catalog.documents(serials)]
+            rows = slice(self.done + start, self.done + stop)
+            once, places = np.unique(self.plan.serials[rows], return_inverse=True)
+            documents = self.catalog.documents(once)
+            spans = None if self.plan.passages is None else self.plan.passages[rows]
+            yield passage_texts([documents[place] for place in places], spans)
 
     def remember(self, done: int) -> None:
         with storage_errors(self.layout.folder):
@@ -181,6 +203,8 @@ class _Build:
 
     def _publish(self, watcher: Watcher) -> None:
         total = len(self.plan.serials)
+        if fields := declared_fields(self.catalog):
+            self.writer.keep(attributes_of(self.catalog, self.plan.serials, fields))
         with storage_errors(self.layout.folder):
             manifest_xxh3 = self.writer.finish(
                 progress=lambda stage, done: watcher.advance(stage, done, total)
@@ -220,6 +244,9 @@ def _started(
     replaces: SegmentRow | None = None,
 ) -> _Build:
     sparse, multivector = fitted(catalog, sparse), encoders.multivector
+    pooled = encoders.pooled
+    most = SEGMENT_DOCS if replaces is None else None
+    serials, passages = _rows(catalog, serials, most=most)
     if replaces is None:
         segment_id = covering_id(int(serials[0]), int(serials[-1]))
     else:
@@ -228,16 +255,40 @@ def _started(
     plan = SegmentPlan(
         segment_id,
         serials,
-        _described(sparse, multivector),
+        _described(sparse, multivector, pooled),
         None if multivector is None else multivector.dim,
         wanted,
         sample_queries(layout),
+        neighbours=wanted_neighbours(catalog),
+        pooled=_pooled_plan(pooled),
+        passages=passages,
     )
     with storage_errors(layout.folder):
         writer = SegmentWriter(layout.segment(segment_id), layout.staging(segment_id), plan)
-    build = _Build(catalog, layout, sparse, multivector, plan, writer, 0, replaces)
+    build = _Build(catalog, layout, sparse, multivector, pooled, plan, writer, 0, replaces)
     build.remember(0)
     return build
+
+
+def _rows(
+    catalog: Catalog, serials: NDArray[np.int64], *, most: int | None
+) -> tuple[NDArray[np.int64], Spans | None]:
+    """The serial of each row that these documents have, and its place where they are split.
+
+    Documents that would bring the rows above `most` are left out, but not the first 512.
+    """
+    if (plan := passage_plan(catalog)) is None:
+        return serials, None
+    rows: list[NDArray[np.int64]] = []
+    found: list[Spans] = []
+    for start, stop in ranges(len(serials), PART_DOCS):
+        texts = (document.text for document in catalog.documents(serials[start:stop]))
+        counts, spans = split_all(texts, plan)
+        if most is not None and rows and sum(map(len, rows)) + len(spans) > most:
+            break
+        rows.append(np.repeat(serials[start:stop], counts))
+        found.append(spans)
+    return np.concatenate(rows), np.concatenate(found)
 
 
 def _resumed(
@@ -254,19 +305,29 @@ def _resumed(
     documents along.
     """
     multivector, replaces = encoders.multivector, state.get("replaces")
+    pooled = encoders.pooled
     old = next((row for row in catalog.segments() if row.segment_id == replaces), None)
     specs = {name: found["spec"] for name, found in state["encoders"].items()}
     sparse = encoders.registry.sparse(specs["sparse"]) if "sparse" in specs else None
     lost = replaces is not None and old is None
-    if lost or _described(sparse, multivector) != state["encoders"]:
+    if lost or _described(sparse, multivector, pooled) != state["encoders"]:
         catalog.forget_build(segment_id)
         return None
     folder, staging = layout.segment(segment_id), layout.staging(segment_id)
     dim = None if multivector is None else multivector.dim
     try:
         samples = sample_queries(layout)
+        serials = read_serials(folder)
         plan = SegmentPlan(
-            segment_id, read_serials(folder), state["encoders"], dim, wanted, samples
+            segment_id,
+            serials,
+            state["encoders"],
+            dim,
+            wanted,
+            samples,
+            neighbours=wanted_neighbours(catalog),
+            pooled=_pooled_plan(pooled),
+            passages=None if passage_plan(catalog) is None else read_passages(folder, len(serials)),
         )
         writer = SegmentWriter.resume(folder, staging, plan, state["writer"])
     except CorruptionError:
@@ -274,13 +335,19 @@ def _resumed(
         catalog.forget_build(segment_id)
         return None
     done = int(state["done"])
-    return _Build(catalog, layout, sparse, multivector, plan, writer, done, old)
+    return _Build(catalog, layout, sparse, multivector, pooled, plan, writer, done, old)
+
+
+def _pooled_plan(encoder: DenseEncoder | None) -> PooledPlan | None:
+    return None if encoder is None else PooledPlan(encoder.dim)
 
 
 def _described(
-    sparse: SparseEncoder | None, multivector: MultiVectorEncoder | None
+    sparse: SparseEncoder | None,
+    multivector: MultiVectorEncoder | None,
+    pooled: DenseEncoder | None,
 ) -> dict[str, dict[str, str]]:
-    named = {"sparse": sparse, "multivector": multivector}
+    named = {"sparse": sparse, "multivector": multivector, "pooled": pooled}
     return {
         signal: {"spec": encoder.spec, "fingerprint": encoder.fingerprint}
         for signal, encoder in named.items()

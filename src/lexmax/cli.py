@@ -12,9 +12,15 @@ import orjson
 import typer
 from rich.console import Console
 
+from lexmax.cli_evaluation import add_evaluation_commands
+from lexmax.cli_explain import add_explain_command
 from lexmax.cli_indexing import index, resumable
 from lexmax.cli_interchange import add_commands
+from lexmax.cli_keys import add_key_commands
+from lexmax.cli_relevance import add_relevance_commands
+from lexmax.cli_rerank import add_rerank_command
 from lexmax.cli_training import add_training_commands
+from lexmax.cli_value import add_value_commands
 from lexmax.errors import EvaluationError, LexmaxError
 
 app = typer.Typer(
@@ -33,10 +39,11 @@ PipelineName = Annotated[
     typer.Option(
         "--pipeline",
         "-p",
-        help="bm25, sparse, lucene, multivector, multivector-exact or hybrid; by default all that "
-        "the collection has. After a colon, how to search: `bm25:query-mass?share=0.93` (sparse; "
-        "else exact), `multivector:fde?candidates=500` (exact, auto, fde, centroids, warp, plaid, "
-        "sparse, several joined by +; else auto).",
+        help="bm25, sparse, lucene, multivector, multivector-exact, pooled, hybrid or "
+        "hybrid-pooled; by default the best that the collection has. After a colon, how to search: "
+        "`bm25:query-mass?share=0.93` (sparse; else exact), `multivector:fde?candidates=500` "
+        "(exact, auto, fde, centroids, warp, plaid, sparse, several joined by +; else auto). Or a "
+        "YAML or JSON file that describes a pipeline: docs/pipelines.md.",
     ),
 ]
 
@@ -50,17 +57,49 @@ def search(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What to search for.")],
     pipeline: PipelineName = None,
     k: Annotated[int, typer.Option("-k", help="How many documents to return.")] = 10,
+    offset: Annotated[int, typer.Option(help="How many to leave out before them.", min=0)] = 0,
+    filter_: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            help="Conditions on declared fields: `year>=2020 and lang=en`; docs/filters.md.",
+        ),
+    ] = None,
+    timeout_ms: Annotated[
+        float | None,
+        typer.Option(
+            help="When to leave out the stages that can be left out, in milliseconds.", min=0
+        ),
+    ] = None,
+    min_relevance: Annotated[
+        float | None,
+        typer.Option(
+            help="Leave out what is less relevant, from 0 to 1; needs `lexmax calibrate`.",
+            min=0,
+            max=1,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Search the collection at PATH and print the best documents.
 
-    Example: `lexmax search scifact-index "vitamin D and bone density" -k 5`
+    Examples: `lexmax search scifact-index "vitamin D and bone density" -k 5`,
+    `lexmax search scifact-index "vitamin D" -p my-pipeline.yaml --filter "year>=2015"`
     """
     from lexmax.collection import Collection
     from lexmax.report import print_result, result_json
+    from lexmax.stages import given_pipeline
 
     with Collection.open(path) as collection:
-        result = collection.search(query, k, pipeline=pipeline)
+        result = collection.search(
+            query,
+            k,
+            pipeline=None if pipeline is None else given_pipeline(pipeline),
+            filter=filter_,
+            offset=offset,
+            timeout_ms=timeout_ms,
+            min_relevance=min_relevance,
+        )
         unseen = collection.n_unseen
     if unseen:
         sys.stderr.write(
@@ -120,14 +159,26 @@ def serve(
     data: Annotated[Path, typer.Option(help="Folder whose sub-folders are collections.")],
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    keys: Annotated[
+        Path | None, typer.Option(help="File of keys to ask for: `lexmax keys create`.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Answer other machines without asking for a key.")
+    ] = False,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificates, PEM: serve HTTPS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key of the first, PEM.")] = None,
 ) -> None:
     """Serve the collections in a folder over HTTP until Ctrl-C; /docs describes the API.
 
-    Example: `lexmax serve --data collections --port 8000`
+    Every other setting is a variable LEXMAX_<NAME> in the environment: docs/operations.md.
+
+    Examples: `lexmax serve --data collections --port 8000`,
+    `lexmax serve --data collections --host 0.0.0.0 --keys keys.json --tls-cert my.pem`
     """
     from lexmax.service import Settings, serve
 
-    serve(Settings(data=data, port=port, host=host))
+    given = {"keys": keys, "insecure": insecure, "tls_cert": tls_cert, "tls_key": tls_key}
+    serve(Settings(data=data, port=port, host=host, **{name: v for name, v in given.items() if v}))
 
 
 @app.command()
@@ -219,7 +270,13 @@ def demo(
 
 
 add_commands(app)
+add_relevance_commands(app)
+add_explain_command(app)
+add_key_commands(app)
+add_rerank_command(app)
 add_training_commands(app)
+add_evaluation_commands(app)
+add_value_commands(app)
 
 
 def main() -> None:
@@ -268,6 +325,7 @@ def _evaluate_pipelines(
     from lexmax.eval import evaluate_pipelines, load_dataset, print_report, to_json
     from lexmax.pipeline import runnable
     from lexmax.progress import watch
+    from lexmax.stages import given_pipeline
 
     if dataset is None or path is None:
         missing = "DATASET_DIR" if dataset is None else "--collection"
@@ -286,7 +344,7 @@ def _evaluate_pipelines(
         evaluation = evaluate_pipelines(
             collection,
             queries,
-            names or runnable(collection.encoders),
+            [given_pipeline(name) for name in names or runnable(collection.encoders)],
             measures=measures,
             k=k,
             runs_dir=runs,

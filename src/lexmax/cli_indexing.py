@@ -35,6 +35,10 @@ def index(
         str | None,
         typer.Option(help="Encoder of token vectors, such as minilm?max_tokens=128; or none."),
     ] = None,
+    pooled: Annotated[
+        str | None,
+        typer.Option(help="Encoder of one vector a document, such as minilm-pooled; or none."),
+    ] = None,
     codec: Annotated[
         str | None,
         typer.Option(
@@ -72,6 +76,30 @@ def index(
             "them pieces of the documents serve."
         ),
     ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:TYPE",
+            help="An entry of the metadata that filters can name, such as year:integer; types are "
+            "keyword, integer, float, boolean and datetime. Repeat it for several.",
+        ),
+    ] = None,
+    passages: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WINDOW/STRIDE",
+            help="Split documents into passages of at most so many tokens, one beginning every so "
+            "many, such as 180/90: docs/long-documents.md. By default they are not split.",
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="WEIGHTS",
+            help="Pass over the documents that these weights do not keep: a file that "
+            "`lexmax value` wrote.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Only say how long it will take and how large it will be."),
@@ -91,7 +119,7 @@ def index(
     from lexmax.progress import watch
     from lexmax.report import print_forecast, print_index_report
 
-    choice = _choice(sparse, multivector, codec, engines, fde_store, recall)
+    choice = _choice(sparse, multivector, pooled, codec, engines, fde_store, recall, passages)
     if dry_run:
         from lexmax.forecast import forecast
 
@@ -107,6 +135,8 @@ def index(
             watcher=watching,
             max_rejects=max_rejects,
             sample_queries=sample_queries,
+            fields=_fields(field or []),
+            keep=keep,
         )
     print_index_report(report, path, Console())
 
@@ -124,15 +154,19 @@ def resumable() -> Generator[None, None, None]:
 def _choice(
     sparse: str | None,
     multivector: str | None,
+    pooled: str | None,
     codec: str | None,
     engines: str | None,
     fde_store: str | None,
     recall: float | None,
+    passages: str | None,
 ) -> "IndexChoice | None":
     from lexmax.index.multivector_build import MultiVectorPlan
     from lexmax.indexing import IndexChoice
+    from lexmax.passages import PassagePlan
 
-    if (sparse, multivector, codec, engines, fde_store, recall) == (None,) * 6:
+    given = (sparse, multivector, pooled, codec, engines, fde_store, recall, passages)
+    if given == (None,) * len(given):
         return None
     default, plan = IndexChoice(), MultiVectorPlan()
     names = _engine_names(engines)
@@ -146,11 +180,25 @@ def _choice(
             recall,
             fde_store,
         ),
+        pooled=_or_default(pooled, default.pooled),
+        passages=None if passages is None else PassagePlan.parse(passages),
     )
 
 
 def _or_default(spec: str | None, default: str | None) -> str | None:
     return default if spec is None else None if spec == "none" else spec
+
+
+def _fields(texts: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, colon, kind = text.partition(":")
+        if not colon or name in found:
+            raise InputError(
+                f"--field is {text!r}; expected NAME:TYPE, such as year:integer, each name once"
+            )
+        found[name] = kind
+    return found
 
 
 def _engine_names(text: str | None) -> set[str]:

@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -11,27 +11,37 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax import lucene
+from lexmax import explaining, lucene
 from lexmax import pipeline as pipelines
 from lexmax.background import Background
 from lexmax.building import Silent, Watcher, build_segments
+from lexmax.conditions import parse_conditions
 from lexmax.encoders import Encoders
-from lexmax.errors import InputError, StorageError
+from lexmax.errors import FilterError, InputError, StorageError
+from lexmax.explaining import Explanation
 from lexmax.index.catalog import Catalog
+from lexmax.index.declared import SETTING, backfill, declare, declared_fields
 from lexmax.index.document_rows import UpsertCount
 from lexmax.index.failures import storage_errors
+from lexmax.index.fields import Fields, check_fields, check_metadata
 from lexmax.index.layout import Layout
 from lexmax.index.lock import WriterLock
 from lexmax.index.merge_policy import MergePolicy
 from lexmax.index.multivector_build import MultiVectorPlan
+from lexmax.index.neighbours import SETTING as NEIGHBOURS
+from lexmax.index.neighbours import check_neighbours
+from lexmax.index.passage_rows import SETTING as PASSAGES
+from lexmax.index.predicates import Every
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.verification import VerifyReport, verify
 from lexmax.merging import TIERED, MergeReport, merge_segments, worth_merging
+from lexmax.passages import PassagePlan
 from lexmax.pipeline import CollectionEncoders
 from lexmax.reading import Reader
+from lexmax.relevance import IndexVersion
 from lexmax.results import Ranking, SearchResult, check_doc_ids, refuse_text
-from lexmax.searching import Searcher
-from lexmax.stages import Pipeline
+from lexmax.searching import Asked, Searcher, Wanted, version_of
+from lexmax.stages import Conditions, Pipeline
 from lexmax.types import Document, Json
 
 _FLUSH_DOCS = 4096
@@ -70,17 +80,29 @@ class Collection:
         sparse: str | None = "bm25",
         multivector: str | None = "minilm",
         plan: MultiVectorPlan | None = None,
+        fields: Mapping[str, str] | None = None,
+        neighbours: int = 0,
+        pooled: str | None = None,
+        passages: PassagePlan | None = None,
         encoders: Encoders | None = None,
         merge_in_background: bool = True,
     ) -> "Collection":
         """A new collection without documents; None leaves an index out.
 
-        `plan` says what is built over token vectors, and how they are stored. Without
-        `merge_in_background` only `merge` merges segments.
+        `sparse`, `multivector` and `pooled` (one vector a document) are specs of encoders; those
+        over one transformer share its pass.
+
+        `plan` says what is built over token vectors, and how they are stored. `fields` are entries
+        of the metadata that filters can name, with their types: `declare_fields`. With `neighbours`
+        each segment has a graph of so many nearest neighbours of every document, 16 being usual,
+        which pipelines with a `graph` stage go along. With `passages` documents are split, and
+        found by their passages: docs/long-documents.md. Without `merge_in_background` only `merge`
+        merges segments.
 
         Raises:
             CollectionExistsError: if the folder holds anything.
             EncoderError: if there is no such encoder.
+            InputError: if there is no encoder at all, or `neighbours` is not 0 to 256.
         """
         layout, registry = Layout(Path(path)), encoders or Encoders()
         specs: dict[str, Json] = {}
@@ -88,9 +110,11 @@ class Collection:
             specs["sparse"] = registry.sparse(sparse).spec
         if multivector is not None:
             specs["multivector"] = registry.multivector(multivector).spec
+        if pooled is not None:
+            specs["pooled"] = registry.dense(pooled).spec
         if not specs:
             raise InputError(
-                "found neither a sparse nor a multivector encoder; expected one or both"
+                "found no encoder; expected one or more, sparse, multivector or pooled"
             )
         with storage_errors(layout.folder):
             layout.make()
@@ -98,6 +122,12 @@ class Collection:
             settings: dict[str, Json] = {"encoders": specs}
             if multivector is not None:
                 settings["multivector"] = (plan or MultiVectorPlan()).to_json()
+            if fields:
+                settings[SETTING] = check_fields(fields)
+            if neighbours:
+                settings[NEIGHBOURS] = check_neighbours(neighbours)
+            if passages is not None:
+                settings[PASSAGES] = passages.to_json()
             catalog = Catalog.create(layout.catalog, settings)
         except BaseException:
             shutil.rmtree(layout.folder, ignore_errors=True)
@@ -183,18 +213,71 @@ class Collection:
         """
         self.encoders.require_texts()
         with self._writing():
+            fields = self.fields
+            for document in documents if fields else ():
+                check_metadata(document, fields)
             return self._catalog.upsert(documents, ingest=ingest)
+
+    @property
+    def fields(self) -> Fields:
+        """Entries of the metadata that filters can name, with their types."""
+        return declared_fields(self._catalog)
+
+    def declare_fields(self, fields: Mapping[str, str]) -> int:
+        """Let filters name these entries of the metadata; how many segments got columns for it.
+
+        Types are keyword (a text, or a list of texts), integer, float, boolean and datetime (RFC
+        3339). A field that is declared already stays. Searches go on; interrupted, the next
+        writer goes on.
+
+        Raises:
+            InputError: if a name or a type is none, a field is declared as another type, or a
+                stored document has a value of another type in it.
+            LockedError: if another process writes to this collection.
+        """
+        wanted = check_fields(fields)
+        with self._writing(), self._merge_lock:
+            declare(self._catalog, wanted)
+            n_segments = backfill(self._catalog, self._layout)
+        self._refresh(wait=True)
+        return n_segments
 
     @property
     def plan(self) -> MultiVectorPlan:
         """What is built over token vectors."""
         return MultiVectorPlan.from_json(self._catalog.setting("multivector"))
 
+    @property
+    def passages(self) -> PassagePlan | None:
+        """How documents are split; None where they are not."""
+        return PassagePlan.from_json(self._catalog.setting(PASSAGES))
+
     def delete(self, doc_ids: Iterable[str]) -> int:
         """Delete documents; how many of them existed. Later searches do not find them."""
         wanted = check_doc_ids(doc_ids)
         with self._writing():
             n_deleted = self._catalog.delete(wanted)
+        self._written()
+        return n_deleted
+
+    def delete_matching(self, conditions: Conditions) -> int:
+        """Delete the documents that a filter allows; how many there were.
+
+        Documents of a job that has not ended are among them.
+
+        Raises:
+            FilterError: if it is no filter, names a field that is not declared or a value of
+                another type, or has no clause: such a filter allows all documents.
+        """
+        with self._writing():
+            snapshot = self._refresh(wait=True)
+            wanted = parse_conditions(conditions, snapshot.fields)
+            if wanted == Every(()):
+                raise FilterError(
+                    "the filter has no clause, so it allows every document; expected at least one; "
+                    "to delete everything, delete the collection"
+                )
+            n_deleted = self._catalog.delete(self._reader.ids_matching(snapshot, wanted))
         self._written()
         return n_deleted
 
@@ -256,12 +339,19 @@ class Collection:
         query: str,
         k: int = 10,
         *,
-        pipeline: str | Pipeline | None = None,
+        pipeline: Asked = None,
+        filter: Conditions | None = None,
         doc_ids: Iterable[str] | None = None,
+        offset: int = 0,
+        timeout_ms: float | None = None,
+        min_relevance: float | None = None,
     ) -> SearchResult:
         """The best k documents for one query, fewer if the collection has fewer.
 
-        `doc_ids` allows these documents only; unknown ids are ignored. Scores stay the same.
+        `filter` are conditions on declared fields, `doc_ids` the only documents allowed (unknown
+        ids are ignored); scores stay the same. The first `offset` hits are left out. When
+        `timeout_ms` are over, stages that can be left out are, and the result says `partial`.
+        `min_relevance`, from 0 to 1, needs a calibration (`lexmax calibrate`).
 
         Raises:
             QueryError: if the query is empty, longer than 8192 characters or has nothing to
@@ -270,20 +360,52 @@ class Collection:
         """
         allowed = None if doc_ids is None else check_doc_ids(doc_ids)
         self._require_open()
-        return self._searcher.search(query, k, pipeline, allowed)
+        return self._searcher.search(
+            query, Wanted(k, offset, pipeline, filter, allowed, timeout_ms, min_relevance)
+        )
+
+    def explain(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        doc_id: str | None = None,
+        pipeline: Asked = None,
+        filter: Conditions | None = None,
+        doc_ids: Iterable[str] | None = None,
+        offset: int = 0,
+        timeout_ms: float | None = None,
+        min_relevance: float | None = None,
+    ) -> Explanation:
+        """What `search` finds, and for each hit why: terms, tokens, stages, filters, relevance.
+
+        With `doc_id`, why that document is among the hits, or where it was lost.
+
+        Raises:
+            InputError: if no document that searches see has this id.
+            QueryError, PipelineError, FilterError: as `search`.
+        """
+        asked = None if doc_id is None else check_doc_ids([doc_id])[0]
+        allowed = None if doc_ids is None else check_doc_ids(doc_ids)
+        self._require_open()
+        wanted = Wanted(k, offset, pipeline, filter, allowed, timeout_ms, min_relevance)
+        return explaining.explain(self._searcher, query, wanted, doc_id=asked)
 
     def search_batch(
         self,
         queries: Sequence[str],
         k: int,
         *,
-        pipeline: str | Pipeline | None = None,
+        pipeline: Asked = None,
+        filter: Conditions | Sequence[Conditions | None] | None = None,
         doc_ids: Iterable[str] | None = None,
+        min_relevance: float | None = None,
     ) -> Ranking:
         """Rankings of many queries; each gets what `search` gives it.
 
-        A query with nothing to search for gets an empty ranking, and none is too long. `doc_ids`
-        allows these documents only.
+        A query with nothing to search for gets an empty ranking, and none is too long. `filter`
+        is one for all queries, or a list with one, or None, for each: queries that share a filter
+        are searched together. `doc_ids` allows these documents only.
 
         Raises:
             QueryError: if k is below 1.
@@ -291,13 +413,22 @@ class Collection:
         """
         allowed = None if doc_ids is None else check_doc_ids(doc_ids)
         self._require_open()
-        return self._searcher.search_batch(queries, k, pipeline, allowed)
+        each = None if filter is None or isinstance(filter, str | Mapping) else filter
+        one = filter if isinstance(filter, str | dict) else None
+        wanted = Wanted(k, 0, pipeline, one, allowed, None, min_relevance)
+        return self._searcher.search_batch(queries, wanted, filters=each)
+
+    def index_version(self, snapshot: Snapshot, pipeline: Pipeline) -> IndexVersion:
+        """What a calibration of this pipeline belongs to; the snapshot is of all documents."""
+        return version_of(self._catalog, snapshot, pipeline)
 
     def describe(self) -> dict[str, Json]:
         """Counts, encoders, pipelines and bytes on disk."""
         manifests = self._reader.manifests()
+        split = self.passages
         segments: list[Json] = [
-            {"segment_id": one.segment_id, "n_docs": one.n_docs, "bytes": one.n_bytes}
+            {"segment_id": one.segment_id, "n_docs": one.n_documents, "bytes": one.n_bytes}
+            | ({"n_passages": one.n_docs} if split else {})
             for one in manifests
         ]
         return {
@@ -305,6 +436,8 @@ class Collection:
             "n_pending": self._catalog.n_pending(),
             "generation": self._catalog.generation(),
             "encoders": {str(signal): spec for signal, spec in self.encoders.specs.items()},
+            "fields": dict(self.fields),
+            "passages": None if split is None else split.to_json(),
             "pipelines": list(pipelines.runnable(self.encoders)),
             "segments": segments,
             "bytes": self._layout.catalog.stat().st_size + sum(one.n_bytes for one in manifests),
@@ -362,6 +495,7 @@ class Collection:
                 self._writer.acquire()
                 published = {row.segment_id for row in self._catalog.segments()}
                 self._layout.sweep(published=published, building=set(self._catalog.builds()))
+                backfill(self._catalog, self._layout)
             yield
 
     def _merge(self, watcher: Watcher, policy: MergePolicy, threads: int = 1) -> MergeReport:

@@ -46,6 +46,7 @@ def read_documents(
     *,
     on_reject: Callable[[Reject], None],
     progress: Callable[[int], None] = lambda bytes_read: None,
+    check: Callable[[Document], None] = lambda document: None,
 ) -> Iterator[Document]:
     """Documents of all sources in order, one line at a time.
 
@@ -60,12 +61,13 @@ def read_documents(
         sources: Where to read.
         on_reject: Called with each line that is left out.
         progress: Called with the bytes read so far, over all sources, as they lie on disk.
+        check: Raises DocumentError for a document that is to be left out.
 
     Raises:
         CorpusError: at once if a source is missing or of unknown kind; while reading if it is
             damaged.
     """
-    return _read([_find(source) for source in sources], on_reject, progress)
+    return _read([_find(source) for source in sources], on_reject, progress, check)
 
 
 def total_bytes(sources: Sequence[str | Path]) -> int | None:
@@ -135,6 +137,7 @@ def _read(
     sources: Iterable[_Source],
     on_reject: Callable[[Reject], None],
     progress: Callable[[int], None],
+    check: Callable[[Document], None],
 ) -> Iterator[Document]:
     bytes_read = 0
 
@@ -150,7 +153,8 @@ def _read(
                 try:
                     if not line.whole:
                         raise DocumentError(f"line is longer than {LONGEST_LINE >> 20} MiB")
-                    yield parse(line.content)
+                    check(document := parse(line.content))
+                    yield document
                 except DocumentError as error:
                     on_reject(Reject(source.name, line.number, str(error), _shown(line.content)))
 

@@ -4,12 +4,14 @@
     ├── InputError               what the caller gave cannot be used
     │   ├── ShapeError           arrays that do not fit together
     │   ├── QueryError           a query, or its k, cannot be answered
+    │   ├── FilterError          a filter names unknown fields, or has another shape
     │   ├── PipelineError        no such pipeline, or one that this collection cannot run
     │   ├── CorpusError          a file of documents cannot be read
     │   ├── DocumentError        one document cannot be stored
     │   ├── EncoderError         no such encoder, or it cannot be loaded here
     │   ├── TrainingError        a configuration or examples that nothing can be trained with
-    │   └── EvaluationError      queries, qrels, a run or a measure cannot be used
+    │   ├── EvaluationError      queries, qrels, a run or a measure cannot be used
+    │   └── CalibrationError     relevance cannot be calibrated so, or is of another index version
     └── StorageError             what is on disk cannot be used
         ├── NotACollectionError  the path holds no collection
         ├── CollectionExistsError
@@ -39,6 +41,10 @@ class QueryError(InputError):
     """A query, or its k, cannot be answered."""
 
 
+class FilterError(InputError):
+    """A filter names a field that is not declared, or does not have the shape of a filter."""
+
+
 class PipelineError(InputError):
     """No such pipeline, or one that this collection has no index for."""
 
@@ -61,6 +67,10 @@ class TrainingError(InputError):
 
 class EvaluationError(InputError):
     """Queries, qrels, a run or a measure cannot be used."""
+
+
+class CalibrationError(InputError):
+    """Relevance cannot be calibrated from this, or was for another index version."""
 
 
 class StorageError(LexmaxError):

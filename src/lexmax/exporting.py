@@ -26,6 +26,7 @@ from lexmax.interchange.anserini import write_json_vectors
 from lexmax.interchange.ciff import write_ciff
 from lexmax.interchange.csr import beside, columns_of, write_csr
 from lexmax.interchange.vectors import CHUNK_DOCS, Outgoing, Progress, Quantiser, by_row
+from lexmax.passages import passage_texts
 from lexmax.types import SparseBatch, ranges
 
 
@@ -70,6 +71,9 @@ def export_vectors(
 ) -> ExportReport:
     """Write the term weights of all living documents as "ciff", "anserini" or "csr".
 
+    Where documents are split, each passage is written as one, called `doc_id#0`, `doc_id#1`, ...:
+    what Anserini takes together again by its option for passages.
+
     `scale` makes weights whole in ciff and anserini; None keeps whole weights as they are and
     gives the largest of others 255. A name that ends in .gz is compressed.
 
@@ -104,13 +108,17 @@ def export_vectors(
 
 def weights_of(snapshot: Snapshot) -> Iterator[tuple[NDArray[np.int64], SparseBatch]]:
     """Serials and exact term weights of all living documents, some thousand at a time."""
+    for ordinals in _living_rows(snapshot):
+        yield snapshot.serials(ordinals), snapshot.sparse_rows(ordinals)
+
+
+def _living_rows(snapshot: Snapshot) -> Iterator[NDArray[np.int64]]:
+    """Ordinals of all living documents that have weights, some thousand at a time."""
     for part in snapshot.parts:
         living = np.arange(len(part.segment)) if part.alive is None else np.flatnonzero(part.alive)
         for start, stop in ranges(len(living), CHUNK_DOCS):
-            ordinals = living[start:stop].astype(np.int64)
             if part.segment.sparse is not None:
-                serials = np.asarray(part.segment.serials[ordinals])
-                yield serials, part.segment.sparse.weights(ordinals)
+                yield living[start:stop] + part.base
 
 
 def _require_place(paths: list[Path], *, force: bool) -> None:
@@ -184,9 +192,14 @@ class _Living:
     _places: NDArray[np.uint32]
 
     def documents(self) -> Iterator[tuple[str, str]]:
-        for serials, _ in weights_of(self.snapshot):
-            for document in self.collection.stored(self.snapshot, serials):
-                yield document.doc_id, document.full_text
+        number, before = 0, -1
+        for ordinals in _living_rows(self.snapshot):
+            serials, spans = self.snapshot.serials(ordinals), self.snapshot.passages(ordinals)
+            documents = self.collection.stored(self.snapshot, serials)
+            texts = passage_texts(documents, spans)
+            for serial, document, text in zip(serials.tolist(), documents, texts, strict=True):
+                number, before = (number + 1 if serial == before else 0), serial
+                yield document.doc_id if spans is None else f"{document.doc_id}#{number}", text
 
     def weights(self) -> Iterator[SparseBatch]:
         for _, batch in weights_of(self.snapshot):
@@ -238,7 +251,8 @@ def _names(
     for serials, _ in _watched(snapshot, "name", watcher):
         if len(names) == len(wanted):
             break
-        texts = [document.full_text for document in collection.stored(snapshot, serials)]
+        stored = collection.stored(snapshot, np.unique(serials))
+        texts = [document.full_text for document in stored]
         for term_id, term in encoder.vocabulary(texts).items():
             if term_id in wanted:
                 names.setdefault(term_id, term)

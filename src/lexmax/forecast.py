@@ -15,6 +15,7 @@ import numpy as np
 from lexmax.building import SEGMENT_DOCS, Watcher
 from lexmax.corpus import read_documents, total_bytes
 from lexmax.encoders import Encoders
+from lexmax.encoders.shared_pass import DocumentPart
 from lexmax.errors import CorpusError
 from lexmax.index.centroids import suitable_number
 from lexmax.index.multivector_build import MultiVectorPlan, build_multivector
@@ -22,6 +23,7 @@ from lexmax.index.sparse import SparseIndex
 from lexmax.index.token_codec import Codec
 from lexmax.index.tokens import TokenStore
 from lexmax.indexing import IndexChoice
+from lexmax.passages import Rows
 from lexmax.types import Document, SparseBatch, TokenBatch
 
 _SAMPLE_DOCS = 64
@@ -64,16 +66,18 @@ def forecast(
     """
     wanted, registry = choice or IndexChoice(), encoders or Encoders()
     n_docs, text_bytes, sample = _sampled(sources, watcher)
-    texts = [document.full_text for document in sample]
+    texts = Rows.of(sample, wanted.passages).texts
+    n_rows = round(n_docs * len(texts) / len(sample))
     by_terms = None if wanted.sparse is None else registry.sparse(wanted.sparse).fitted(texts)
     by_tokens = None if wanted.multivector is None else registry.multivector(wanted.multivector)
-    for encoder in (by_terms, by_tokens):
+    by_text = None if wanted.pooled is None else registry.dense(wanted.pooled)
+    for encoder in (by_terms, by_tokens, by_text):
         if encoder is not None:
             # Weights are read by the first call, once and not for every document.
             encoder.encode_documents(texts[:2])
     began = time.perf_counter()
-    sparse = None if by_terms is None else by_terms.encode_documents(texts)
-    tokens = None if by_tokens is None else by_tokens.encode_documents(texts)
+    encoded = DocumentPart(texts, sparse=by_terms, multivector=by_tokens, pooled=by_text).encode()
+    sparse, tokens = encoded.sparse, encoded.tokens
     encode = time.perf_counter() - began
     share = n_docs / len(sample)
     parts = {"documents": int(text_bytes * 1.3)}
@@ -82,8 +86,10 @@ def forecast(
         seconds, parts["sparse"] = _sparse_cost(sparse, share)
         build += seconds
     if tokens is not None:
-        build += _tokens_seconds(tokens, wanted.plan) * n_docs
-        parts |= _tokens_bytes(tokens, wanted.plan, n_docs)
+        build += _tokens_seconds(tokens, wanted.plan) * n_rows
+        parts |= _tokens_bytes(tokens, wanted.plan, n_rows)
+    if by_text is not None:
+        parts["pooled vectors"] = n_rows * (by_text.dim + 4)
     mean = 0.0 if tokens is None else len(tokens.vectors) / len(sample)
     return Forecast(n_docs, len(sample), mean, encode * share, build, parts)
 

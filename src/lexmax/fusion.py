@@ -1,58 +1,123 @@
-"""How do several rankings become one?"""
+"""How do several rankings become one?
+
+A ranking is ordinals, each once, and scores, best first. A document that a ranking does not hold
+is said to be missing from it; what it gets there is part of each rule.
+"""
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.types import best_first
 
+Row: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float32]]
+Scale: TypeAlias = Literal["min-max", "z-score", "none"]
+Missing: TypeAlias = Literal["minimum", "zero"]
+
 
 def reciprocal_rank(
-    rankings: Sequence[NDArray[np.int64]], *, rank_constant: int = 60
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Reciprocal rank fusion: the sum of 1 / (rank_constant + rank), ranks from 1.
+    rankings: Sequence[NDArray[np.int64]],
+    *,
+    rank_constant: float = 60,
+    weights: Sequence[float] | None = None,
+) -> Row:
+    """Reciprocal rank fusion: the sum of weight / (rank_constant + rank), ranks from 1.
 
-    A document that a ranking does not hold gets nothing from it. Returns ordinals and scores,
-    best first, ties by ordinal. Source: Cormack, Clarke & Buettcher, SIGIR 2009, with k = 60.
+    A missing document gets nothing. Returns ordinals and scores, best first, ties by ordinal.
+    Source: Cormack, Clarke & Buettcher, SIGIR 2009, with k = 60.
     """
-    ordinals = np.concatenate([np.zeros(0, np.int64), *rankings])
-    shares = np.concatenate(
-        [np.zeros(0), *(1.0 / (rank_constant + np.arange(1, len(r) + 1)) for r in rankings)]
-    )
-    return _summed(ordinals, shares)
+    shares = [
+        1.0 / (rank_constant + np.arange(1, len(ranking) + 1, dtype=np.float64))
+        for ranking in rankings
+    ]
+    return _added(rankings, shares, weights)
 
 
-def weighted_scores(
-    rankings: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]], weights: Sequence[float]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The weighted sum of scores that are scaled, in each ranking, from 0 (last) to 1 (first).
+def borda(rankings: Sequence[NDArray[np.int64]], *, weights: Sequence[float] | None = None) -> Row:
+    """Borda's count: n - rank + 1 points in a ranking of n documents, summed.
 
-    A document that a ranking does not hold gets nothing from it; where all scores of a ranking are
-    equal, each is 1. Returns ordinals and scores, best first, ties by ordinal. Source: convex
-    combination with min-max scaling, Bruch, Gai & Ingber, arXiv 2210.11934.
+    A missing document gets nothing. Returns ordinals and scores, best first, ties by ordinal.
     """
-    ordinals = np.concatenate([np.zeros(0, np.int64), *(found for found, _ in rankings)])
-    shares = np.concatenate(
-        [
-            np.zeros(0),
-            *(w * _scaled(scores) for (_, scores), w in zip(rankings, weights, strict=True)),
-        ]
+    points = [np.arange(len(ranking), 0, -1, dtype=np.float64) for ranking in rankings]
+    return _added(rankings, points, weights)
+
+
+def weighted_sum(
+    rankings: Sequence[Row],
+    weights: Sequence[float] | None = None,
+    *,
+    scale: Scale = "min-max",
+    missing: Missing = "minimum",
+) -> Row:
+    """The weighted sum of scores that are scaled in each ranking; weights of 1 unless given.
+
+    `min-max` scales to 0 (last) to 1 (first), and to 1 where all are equal; `z-score` to mean 0
+    and variance 1, and to 0 where all are equal. A missing document gets what the ranking's last
+    one got (`minimum`), or 0. Returns ordinals and scores, best first, ties by ordinal. Sources:
+    Bruch, Gai & Ingber, arXiv 2210.11934; Fox & Shaw 1994 (CombSUM: weights of 1, missing zero).
+    """
+    scaled = [_scaled(scores, scale) for _, scores in rankings]
+    floors = [_floor(values, missing, scale) for values in scaled]
+    shares = [values - floor for values, floor in zip(scaled, floors, strict=True)]
+    # What every document gets is the floors' sum; a ranking that has it adds what is above.
+    offset = sum(w * f for w, f in zip(_or_ones(weights, rankings), floors, strict=True))
+    return _added([found for found, _ in rankings], shares, weights, offset=offset)
+
+
+def comb_mnz(rankings: Sequence[Row], *, scale: Scale = "min-max") -> Row:
+    """CombMNZ: the sum of scaled scores times the number of rankings that hold the document.
+
+    A missing document gets nothing. Returns ordinals and scores, best first, ties by ordinal.
+    Source: Fox & Shaw, TREC-2, 1994.
+    """
+    ordinals = [found for found, _ in rankings]
+    fused, places = np.unique(_joined(ordinals, np.int64), return_inverse=True)
+    sums = np.bincount(
+        places,
+        weights=_joined([_scaled(scores, scale) for _, scores in rankings], np.float64),
+        minlength=len(fused),
     )
-    return _summed(ordinals, shares)
+    holders = np.bincount(places, minlength=len(fused))
+    return best_first(fused, (sums * holders).astype(np.float32), len(fused))
 
 
-def _scaled(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    if len(scores) == 0:
-        return np.zeros(0)
+def _added(
+    rankings: Sequence[NDArray[np.int64]],
+    shares: Sequence[NDArray[np.float64]],
+    weights: Sequence[float] | None,
+    *,
+    offset: float = 0.0,
+) -> Row:
+    weighted = [w * share for w, share in zip(_or_ones(weights, rankings), shares, strict=True)]
+    fused, places = np.unique(_joined(rankings, np.int64), return_inverse=True)
+    sums = np.bincount(places, weights=_joined(weighted, np.float64), minlength=len(fused))
+    return best_first(fused, (sums + offset).astype(np.float32), len(fused))
+
+
+def _or_ones(weights: Sequence[float] | None, rankings: Sequence[object]) -> Sequence[float]:
+    return [1.0] * len(rankings) if weights is None else weights
+
+
+def _joined(
+    arrays: "Sequence[NDArray[np.int64]] | Sequence[NDArray[np.float64]]", dtype: type[np.generic]
+) -> NDArray[np.generic]:
+    return np.concatenate([np.zeros(0, dtype), *arrays])
+
+
+def _scaled(scores: NDArray[np.float32], scale: Scale) -> NDArray[np.float64]:
     values = scores.astype(np.float64)
-    span = values.max() - values.min()
-    return (values - values.min()) / span if span > 0 else np.ones(len(values))
+    if scale == "none" or len(values) == 0:
+        return values
+    if scale == "min-max":
+        span = values.max() - values.min()
+        return (values - values.min()) / span if span > 0 else np.ones(len(values))
+    deviation = values.std()
+    return (values - values.mean()) / deviation if deviation > 0 else np.zeros(len(values))
 
 
-def _summed(
-    ordinals: NDArray[np.int64], shares: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    fused, places = np.unique(ordinals, return_inverse=True)
-    scores = np.bincount(places, weights=shares, minlength=len(fused)).astype(np.float32)
-    return best_first(fused, scores, len(fused))
+def _floor(scaled: NDArray[np.float64], missing: Missing, scale: Scale) -> float:
+    if missing == "zero" or len(scaled) == 0 or (scale == "min-max" and scaled.min() == 1):
+        return 0.0
+    return float(scaled.min())

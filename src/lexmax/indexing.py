@@ -8,8 +8,8 @@ command is run again.
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -20,10 +20,15 @@ from lexmax.collection import Collection
 from lexmax.corpus import Reject, read_documents, source_files, total_bytes
 from lexmax.encoders import Encoders
 from lexmax.errors import CorpusError, InputError
+from lexmax.importance import Weights
+from lexmax.index.catalog import Catalog
+from lexmax.index.declared import declared_fields
 from lexmax.index.document_rows import UpsertCount
 from lexmax.index.failures import storage_errors
+from lexmax.index.fields import Fields, check_fields, check_metadata
 from lexmax.index.layout import Layout
 from lexmax.index.multivector_build import MultiVectorPlan
+from lexmax.passages import PassagePlan
 from lexmax.sample_queries import keep_sample_queries, read_sample_queries
 from lexmax.types import Document
 
@@ -35,19 +40,23 @@ _STDIN = "-"
 class IndexChoice:
     """Specs of the encoders for a new collection, and what is built over token vectors.
 
-    None leaves that index out.
+    None leaves that index out. `pooled` gives one vector a document. `passages` says how documents
+    are split; None splits none.
     """
 
     sparse: str | None = "bm25"
     multivector: str | None = "minilm"
     plan: MultiVectorPlan = field(default_factory=MultiVectorPlan)
+    pooled: str | None = None
+    passages: PassagePlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
     """What an indexing job did, and what the collection holds now.
 
-    `already_read` documents of the corpus were stored by a job that was interrupted.
+    `already_read` documents of the corpus were stored by a job that was interrupted; `pruned` were
+    passed over, because the weights say that a corpus is better without them.
     """
 
     stored: UpsertCount
@@ -56,6 +65,7 @@ class IndexReport:
     n_docs: int
     n_segments: int
     seconds: float
+    pruned: int = 0
 
 
 def index_corpus(
@@ -66,36 +76,61 @@ def index_corpus(
     watcher: Watcher,
     max_rejects: int = 1000,
     sample_queries: Path | None = None,
+    fields: Mapping[str, str] | None = None,
+    keep: Path | None = None,
     encoders: Encoders | None = None,
 ) -> IndexReport:
     """Index files into the collection at `path`, which is made if it does not exist.
 
     `choice` None takes the defaults for a new collection and whatever an old one has.
     `sample_queries` is a file of texts to measure recall with, where the plan asks for it.
+    `fields` are declared beside those that are; entries with a value of another type are set
+    aside. `keep` is a file of weights (`lexmax value`): what it does not keep is passed over.
 
     Raises:
         CorpusError: if a source cannot be read, holds no document, or has more than
             `max_rejects` entries that cannot be stored.
-        InputError: if `choice` names other encoders than the collection's.
+        InputError: if `choice` names other encoders than the collection's, or a field is declared
+            as another type, or `keep` is no file of weights.
         KeyboardInterrupt: if the watcher stopped it; run it again to go on.
     """
     rejects = _Rejects(max_rejects)
     total = total_bytes(sources) or 0
+    all_fields = _all_fields(path, check_fields(fields or {}))
     documents = read_documents(
         sources,
         on_reject=rejects.add,
         progress=lambda done: watcher.advance("read", done, total),
+        check=lambda document: check_metadata(document, all_fields),
     )
-    return index_documents(
+    pruning = _Pruning(keep)
+    report = index_documents(
         path,
-        documents,
-        name=_name_of(sources),
+        pruning.kept(documents),
+        name=_name_of(sources, all_fields, keep),
         choice=choice,
         watcher=watcher,
         rejects=rejects,
         samples=None if sample_queries is None else read_sample_queries(sample_queries),
+        fields=fields,
         encoders=encoders,
     )
+    return replace(report, pruned=pruning.count)
+
+
+class _Pruning:
+    """Documents that weights do not keep: counted, and passed over."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.count = 0
+        self._dropped = None if path is None else Weights.read(path).dropped
+
+    def kept(self, documents: Iterator[Document]) -> Iterator[Document]:
+        for document in documents:
+            if self._dropped is not None and document in self._dropped:
+                self.count += 1
+            else:
+                yield document
 
 
 class _Rejects:
@@ -142,6 +177,7 @@ def index_documents(
     watcher: Watcher,
     rejects: _Rejects | None = None,
     samples: Sequence[str] | None = None,
+    fields: Mapping[str, str] | None = None,
     encoders: Encoders | None = None,
 ) -> IndexReport:
     """Index a stream of documents; `name` lets an interrupted job find its place in it again.
@@ -158,7 +194,7 @@ def index_documents(
             f"found no document in the corpus, {rejects.count} entries cannot be stored; expected "
             "at least one; nothing was written"
         )
-    with _opened(path, choice, encoders) as collection:
+    with _opened(path, choice, fields or {}, encoders) as collection:
         already_read = 0 if name is None else collection.ingest_position(name)
         left = islice(chain([first], documents), already_read, None)
         stored = _ingest(collection, left, name, already_read, rejects, watcher)
@@ -195,7 +231,24 @@ def _ingest(
     return count
 
 
-def _opened(path: Path, choice: IndexChoice | None, encoders: Encoders | None) -> Collection:
+def _all_fields(path: Path, wanted: Fields) -> Fields:
+    """The fields that will be declared when the documents are stored."""
+    layout = Layout(path)
+    if not layout.catalog.is_file():
+        return wanted
+    catalog = Catalog.open(layout.catalog)
+    try:
+        return {**wanted, **declared_fields(catalog)}
+    finally:
+        catalog.close()
+
+
+def _opened(
+    path: Path,
+    choice: IndexChoice | None,
+    fields: Mapping[str, str],
+    encoders: Encoders | None,
+) -> Collection:
     if not Layout(path).catalog.is_file():
         wanted = choice or IndexChoice()
         return Collection.create(
@@ -203,6 +256,9 @@ def _opened(path: Path, choice: IndexChoice | None, encoders: Encoders | None) -
             sparse=wanted.sparse,
             multivector=wanted.multivector,
             plan=wanted.plan,
+            fields=fields,
+            pooled=wanted.pooled,
+            passages=wanted.passages,
             encoders=encoders,
             merge_in_background=False,
         )
@@ -210,6 +266,8 @@ def _opened(path: Path, choice: IndexChoice | None, encoders: Encoders | None) -
     try:
         if choice is not None:
             _require_same(collection, choice)
+        if fields:
+            collection.declare_fields(fields)
     except BaseException:
         collection.abandon()
         raise
@@ -221,6 +279,7 @@ def _require_same(collection: Collection, choice: IndexChoice) -> None:
     for signal, spec, load in (
         ("sparse", choice.sparse, registry.sparse),
         ("multivector", choice.multivector, registry.multivector),
+        ("pooled", choice.pooled, registry.dense),
     ):
         wanted = None if spec is None else load(spec).spec
         if wanted != found.get(signal):  # type: ignore[call-overload]
@@ -228,6 +287,11 @@ def _require_same(collection: Collection, choice: IndexChoice) -> None:
                 f"{collection.path}: its {signal} encoder is {found.get(signal)}, "  # type: ignore[call-overload]
                 f"but {wanted} was asked for; leave the option out, or index into another folder"
             )
+    if choice.passages not in (None, collection.passages):
+        raise InputError(
+            f"{collection.path}: its documents are split by {collection.passages}, but "
+            f"{choice.passages} was asked for; leave the option out, or index into another folder"
+        )
     if collection.plan != choice.plan:
         raise InputError(
             f"{collection.path}: over token vectors it builds {collection.plan.to_json()}, but "
@@ -236,12 +300,16 @@ def _require_same(collection: Collection, choice: IndexChoice) -> None:
         )
 
 
-def _name_of(sources: Sequence[str]) -> str | None:
-    """Files by path, size and time: a changed file is another corpus. Stdin has no name."""
+def _name_of(sources: Sequence[str], fields: Fields, keep: Path | None) -> str | None:
+    """Files by path, size and time: a changed file is another corpus. Stdin has no name.
+
+    Fields belong to it because other entries may be set aside for them, and so do weights, for
+    which other documents are passed over.
+    """
     if _STDIN in sources:
         return None
     found: list[tuple[str, int, int]] = []
-    for path in source_files(sources):
+    for path in [*source_files(sources), *([] if keep is None else [keep])]:
         status = path.stat()
         found.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
-    return orjson.dumps(found).decode()
+    return orjson.dumps([found, fields] if fields else found, option=orjson.OPT_SORT_KEYS).decode()

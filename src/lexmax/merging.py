@@ -15,16 +15,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.building import SEGMENT_DOCS, Watcher, multivector_plan, sample_queries
+from lexmax.building import (
+    SEGMENT_DOCS,
+    Watcher,
+    multivector_plan,
+    sample_queries,
+    wanted_neighbours,
+)
 from lexmax.errors import CorruptionError, StorageError
 from lexmax.index import spec_ranges
+from lexmax.index.attributes import Attributes
 from lexmax.index.catalog import Catalog
+from lexmax.index.declared import attributes_of, declared_fields
 from lexmax.index.durable import sync_folder
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.index.manifest import Manifest, file_problems
 from lexmax.index.merge_policy import MergePolicy, SegmentSize
 from lexmax.index.multivector_build import MultiVectorPlan
+from lexmax.index.passage_rows import n_distinct
+from lexmax.index.pooled import PooledPlan
 from lexmax.index.segment import Segment, SegmentPlan, SegmentWriter
 from lexmax.index.segment_rows import SegmentRow, covering_id
 from lexmax.index.snapshot import Part, Snapshot
@@ -44,11 +54,15 @@ _COPIED_DOCS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Published segments, documents in them, deleted ones included, and bytes of their files."""
+    """Published segments, documents in them, deleted ones included, and bytes of their files.
+
+    `n_rows` counts passages where documents are split, else documents.
+    """
 
     n_segments: int
     n_docs: int
     n_bytes: int
+    n_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,7 @@ class _Merge:
             # Who has them open keeps them mapped; who opens them now looks for newer ones.
             shutil.rmtree(self.layout.segment(row.segment_id), ignore_errors=True)
         shutil.rmtree(self.layout.staging(name), ignore_errors=True)
-        return sum(len(part.segment) for part in self.parts) - len(serials)
+        return sum(part.segment.n_documents for part in self.parts) - n_distinct(serials)
 
     def _require_sound(self, watcher: Watcher) -> None:
         """What is damaged must not be copied: it would have sound checksums ever after."""
@@ -158,10 +172,17 @@ class _Merge:
         watcher: Watcher,
     ) -> SegmentRow:
         plan = _plan(name, serials, [part.segment for part in self.parts], self.wanted)
-        plan = replace(plan, samples=sample_queries(self.layout))
+        plan = replace(
+            plan,
+            samples=sample_queries(self.layout),
+            neighbours=wanted_neighbours(self.catalog),
+            passages=_passages(self.parts, living),
+        )
         with storage_errors(self.layout.folder):
             writer = SegmentWriter(self.layout.segment(name), self.layout.staging(name), plan)
             self._copy(writer, living, watcher)
+            if (columns := self._columns(serials, living)) is not None:
+                writer.keep(columns)
             manifest_xxh3 = writer.finish(
                 progress=lambda stage, done: _tell(watcher, stage, done, len(serials))
             )
@@ -178,6 +199,21 @@ class _Merge:
                 writer.copy(part.segment, kept[start:stop])
                 done += stop - start
                 _tell(watcher, "merge", done, total)
+
+    def _columns(
+        self, serials: NDArray[np.int64], living: Sequence[NDArray[np.int64]]
+    ) -> Attributes | None:
+        """Those of the parts; made of the metadata where one lacks a declared field."""
+        if not (fields := declared_fields(self.catalog)):
+            return None
+        found = [
+            (columns, kept)
+            for part, kept in zip(self.parts, living, strict=True)
+            if (columns := part.segment.attributes) is not None and columns.fields == fields
+        ]
+        if len(found) < len(self.parts):
+            return attributes_of(self.catalog, serials, fields)
+        return Attributes.concatenate(found)
 
     def _discard(self, name: str) -> None:
         # What cannot be asked or removed now is swept by the next writer.
@@ -206,11 +242,21 @@ def _published(catalog: Catalog, layout: Layout) -> tuple[list[Part], list[Segme
 def _extent(parts: Sequence[Part]) -> Extent:
     segments = [part.segment for part in parts]
     n_bytes = sum(_manifest(segment).n_bytes for segment in segments)
-    return Extent(len(segments), sum(map(len, segments)), n_bytes)
+    n_docs, n_rows = sum(one.n_documents for one in segments), sum(map(len, segments))
+    return Extent(len(segments), n_docs, n_bytes, n_rows)
 
 
 def _living(part: Part) -> NDArray[np.int64]:
     return np.arange(len(part.segment)) if part.alive is None else np.flatnonzero(part.alive)
+
+
+def _passages(
+    parts: Sequence[Part], living: Sequence[NDArray[np.int64]]
+) -> NDArray[np.int32] | None:
+    """Where the living rows lie in their documents; None where documents are not split."""
+    held = [part.segment.passages for part in parts]
+    found = [one[kept] for one, kept in zip(held, living, strict=True) if one is not None]
+    return np.concatenate(found) if found else None
 
 
 def _manifest(segment: Segment) -> Manifest:
@@ -224,7 +270,9 @@ def _kind(segment: Segment) -> tuple[object, ...]:
     encoders = _manifest(segment).encoders
     signals = tuple((signal, encoders[signal]["fingerprint"]) for signal in sorted(encoders))
     store = None if segment.multivector is None else segment.multivector.store
-    return signals, None if store is None else (store.codec, store.dim)
+    tokens = None if store is None else (store.codec, store.dim)
+    pooled = None if segment.pooled is None else (segment.pooled.codec, segment.pooled.dim)
+    return signals, tokens, pooled
 
 
 def _plan(
@@ -241,7 +289,7 @@ def _plan(
         signal: {"spec": specs[signal][-1].spec, "fingerprint": encoder["fingerprint"]}
         for signal, encoder in manifests[0].encoders.items()
     }
-    index = segments[0].multivector
+    index, pooled = segments[0].multivector, segments[0].pooled
     return SegmentPlan(
         name,
         serials,
@@ -249,4 +297,5 @@ def _plan(
         None if index is None else index.store.dim,
         multivector=wanted if index is None else replace(wanted, codec=index.store.codec),
         parameters=spec_ranges.described(specs),
+        pooled=None if pooled is None else PooledPlan(pooled.dim, pooled.codec),
     )

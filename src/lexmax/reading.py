@@ -1,8 +1,9 @@
 """What does a search see? The newest snapshot, made once and shared by all searches."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError, StorageError
 from lexmax.index.catalog import Catalog
+from lexmax.index.declared import attributes_of, declared_fields
+from lexmax.index.fields import Fields
 from lexmax.index.filters import Filter
 from lexmax.index.layout import Layout
 from lexmax.index.manifest import Manifest, read_manifest
+from lexmax.index.predicates import Predicate, check
 from lexmax.index.segment import Segment
 from lexmax.index.segment_rows import SegmentRow
 from lexmax.index.snapshot import Snapshot
@@ -21,6 +25,9 @@ from lexmax.pipeline import CollectionEncoders
 from lexmax.types import Document
 
 Made = TypeVar("Made")
+
+# A byte for each document of the collection, each.
+_KEPT_FILTERS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class _State:
     rows: list[SegmentRow]
     deleted: NDArray[np.int64]
     pending: NDArray[np.int64]
+    fields: Fields
 
 
 class Reader:
@@ -42,6 +50,8 @@ class Reader:
         self._pending = Pending(encoders)
         self._segments: dict[str, Segment] = {}
         self._snapshot = Snapshot(-1, ())
+        self._filters_lock = threading.Lock()
+        self._filters: OrderedDict[tuple[int, int, Predicate], Filter] = OrderedDict()
 
     def open(self) -> None:
         """Open all published segments; pending documents are left for the first search.
@@ -57,6 +67,8 @@ class Reader:
         """Let go of all files; searches that are still under way keep theirs until they end."""
         with self._lock:
             self._segments, self._snapshot = {}, Snapshot(-1, ())
+        with self._filters_lock:
+            self._filters.clear()
 
     def manifests(self) -> list[Manifest]:
         """Manifests of the published segments, in order."""
@@ -97,6 +109,39 @@ class Reader:
             raise CorruptionError(self._forgotten(snapshot))
         return Filter.of_ordinals(snapshot.ordinals(versions), snapshot.n_docs)
 
+    def matching(self, snapshot: Snapshot, predicate: Predicate) -> Filter:
+        """As `snapshot.matching`; those of the last predicates are kept.
+
+        Raises:
+            FilterError: as `snapshot.matching`.
+        """
+        # Before it is hashed, which a deep one would overflow the stack by.
+        check(predicate, snapshot.fields)
+        key = snapshot.generation, snapshot.n_docs, predicate
+        with self._filters_lock:
+            found = self._filters.get(key)
+        found = found or snapshot.matching(predicate)
+        with self._filters_lock:
+            self._filters[key] = found
+            self._filters.move_to_end(key)
+            while len(self._filters) > _KEPT_FILTERS:
+                self._filters.popitem(last=False)
+        return found
+
+    def ids_matching(self, snapshot: Snapshot, predicate: Predicate) -> list[str]:
+        """Ids of the living documents that a predicate wants, as they are in the catalog.
+
+        Those of a job that has not ended are among them: no search finds them yet.
+        """
+        living = self._catalog.living_serials(0)
+        wanted = np.flatnonzero(self.matching(snapshot, predicate).mask)
+        held = [part.segment.serials for part in snapshot.parts]
+        unseen = np.setdiff1d(living, np.concatenate([np.zeros(0, np.int64), *held]))
+        columns = attributes_of(self._catalog, unseen, snapshot.fields)
+        found = np.intersect1d(snapshot.serials(wanted), living)
+        found = np.union1d(found, unseen[columns.matching(predicate)])
+        return self._catalog.doc_ids(found)
+
     def stored(self, snapshot: Snapshot, serials: NDArray[np.int64]) -> list[Document]:
         """The documents of these serials of a snapshot, in this order.
 
@@ -125,6 +170,7 @@ class Reader:
                     self._catalog.segments(),
                     self._catalog.deleted_serials(),
                     self._catalog.searchable_pending(),
+                    declared_fields(self._catalog),
                 )
             try:
                 return make(state)
@@ -134,13 +180,17 @@ class Reader:
                     raise
 
     def _made(self, state: "_State") -> Snapshot:
-        segments, deleted, wanted = self._opened(state.rows), state.deleted, state.pending
+        self._opened(state.rows)
+        segments, deleted, wanted = self._complete(state.fields), state.deleted, state.pending
         last = state.rows[-1].last_serial if state.rows else 0
-        if len(pending := self._pending.segment(self._catalog, wanted, last_published=last)):
+        pending = self._pending.segment(
+            self._catalog, wanted, last_published=last, fields=state.fields
+        )
+        if len(pending):
             segments.append(pending)
             # What is no longer wanted may be forgotten, and so not marked deleted.
             deleted = np.union1d(deleted, np.setdiff1d(pending.serials, wanted))
-        return Snapshot.of(state.generation, segments, deleted)
+        return Snapshot.of(state.generation, segments, deleted, fields=state.fields)
 
     def _opened(self, rows: Sequence[SegmentRow]) -> list[Segment]:
         self._segments = {
@@ -148,4 +198,16 @@ class Reader:
             or Segment.open(self._layout.segment(row.segment_id), manifest_xxh3=row.manifest_xxh3)
             for row in rows
         }
+        return list(self._segments.values())
+
+    def _complete(self, fields: Fields) -> list[Segment]:
+        """The open segments, with columns of all declared fields.
+
+        They lack some where a writer has declared a field and not yet written its columns.
+        """
+        for name, segment in self._segments.items():
+            columns = segment.attributes
+            if fields if columns is None else columns.fields != fields:
+                columns = attributes_of(self._catalog, segment.serials, fields)
+                self._segments[name] = replace(segment, attributes=columns)
         return list(self._segments.values())

@@ -1,5 +1,6 @@
 """How does a result look on the screen, and as JSON?"""
 
+from dataclasses import asdict
 from pathlib import Path
 from textwrap import shorten
 
@@ -10,7 +11,7 @@ from rich.text import Text
 from lexmax.forecast import Forecast
 from lexmax.index.verification import VerifyReport
 from lexmax.indexing import IndexReport
-from lexmax.merging import MergeReport
+from lexmax.merging import Extent, MergeReport
 from lexmax.rebuilding import RebuildReport
 from lexmax.results import SearchResult
 from lexmax.types import Json
@@ -25,6 +26,13 @@ def result_json(result: SearchResult) -> dict[str, Json]:
         "pipeline": result.pipeline,
         "generation": result.generation,
         "timings_ms": dict(result.timings_ms),
+        "stages": [
+            {"stage": one.stage, "n_in": one.n_in, "n_out": one.n_out, "ms": one.ms}
+            for one in result.stages
+        ],
+        "n_filtered": result.n_filtered,
+        "partial": result.partial,
+        "notes": list(result.notes),
         "hits": [
             {
                 "rank": hit.rank,
@@ -34,6 +42,8 @@ def result_json(result: SearchResult) -> dict[str, Json]:
                 "text": hit.text,
                 "metadata": hit.metadata,
                 "scores": dict(hit.scores),
+                "relevance": hit.relevance,
+                "passage": None if hit.passage is None else asdict(hit.passage),
             }
             for hit in result.hits
         ],
@@ -41,20 +51,27 @@ def result_json(result: SearchResult) -> dict[str, Json]:
 
 
 def print_result(result: SearchResult, console: Console) -> None:
-    """A row a document: rank, score, id, and how its text begins."""
+    """A row a document: rank, score, id, and how its text, or its best passage, begins."""
+    for note in result.notes:
+        console.print(Text(note, style="yellow"))
+    if result.n_filtered:
+        console.print(f"{result.n_filtered} hits were not relevant enough")
     if not result.hits:
         console.print("no document matches")
         return
     table = Table(box=None, padding=(0, 1))
-    for name in ("rank", "score"):
+    measured = result.hits[0].relevance is not None
+    for name in ("rank", "score", *(["relevance"] if measured else [])):
         table.add_column(name, justify="right")
     table.add_column("doc_id", style="bold", overflow="fold")
     table.add_column("document", overflow="fold")
     for hit in result.hits:
         shown = Text(hit.title, style="cyan")
         shown.append(" " * bool(hit.title))
-        shown.append(shorten(hit.text, _SNIPPET_CHARS, placeholder=" …"), style="default")
-        table.add_row(str(hit.rank), f"{hit.score:.4f}", Text(hit.doc_id), shown)
+        snippet = hit.text if hit.passage is None else hit.passage.text
+        shown.append(shorten(snippet, _SNIPPET_CHARS, placeholder=" …"), style="default")
+        relevance = [] if hit.relevance is None else [f"{hit.relevance:.2f}"]
+        table.add_row(str(hit.rank), f"{hit.score:.4f}", *relevance, Text(hit.doc_id), shown)
     console.print(table)
     spent = ", ".join(f"{name} {ms:.1f}" for name, ms in result.timings_ms.items())
     console.print(Text(f"{result.pipeline}: {spent}", style="dim"))
@@ -72,6 +89,8 @@ def print_index_report(report: IndexReport, path: Path, console: Console) -> Non
         console.print(
             f"{report.rejected:,} entries rejected, see {aside}", markup=False, highlight=False
         )
+    if report.pruned:
+        console.print(f"{report.pruned:,} documents passed over, which the weights do not keep")
     console.print(
         f"{path}: {report.n_docs:,} documents in {_counted(report.n_segments, 'segment')}, "
         f"{report.seconds:,.1f} s",
@@ -85,7 +104,7 @@ def print_merge_report(report: MergeReport, path: Path, console: Console) -> Non
     for when, extent in (("before", report.before), ("now", report.after)):
         console.print(
             f"{path}: {when} {_counted(extent.n_segments, 'segment')}, {extent.n_docs:,} "
-            f"documents in them, {extent.n_bytes / 1e6:,.1f} MB",
+            f"documents in them{_split(extent)}, {extent.n_bytes / 1e6:,.1f} MB",
             markup=False,
             highlight=False,
         )
@@ -140,12 +159,18 @@ def print_verify_report(report: VerifyReport, path: Path, console: Console) -> N
     for recall in report.recalls:
         console.print(recall, markup=False, highlight=False)
     verdict = _counted(len(report.problems), "problem") if report.problems else "no problem"
+    rows = "" if report.n_passages is None else f", {report.n_passages:,} passages in segments"
     console.print(
-        f"{path}: {verdict}; {report.n_docs:,} documents ({report.n_pending:,} pending), "
+        f"{path}: {verdict}; {report.n_docs:,} documents ({report.n_pending:,} pending){rows}, "
         f"{report.n_files:,} files, {report.n_bytes / 1e6:,.1f} MB read",
         markup=False,
         highlight=False,
     )
+
+
+def _split(extent: Extent) -> str:
+    """How many passages the documents are split into, if they are."""
+    return f" ({extent.n_rows:,} passages)" if extent.n_rows != extent.n_docs else ""
 
 
 def _counted(n: int, noun: str) -> str:

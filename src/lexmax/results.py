@@ -14,8 +14,32 @@ MAX_QUERY_CHARS = 8192
 
 
 @dataclass(frozen=True, slots=True)
+class StageReport:
+    """What one stage did: hits that went in and came out, and milliseconds."""
+
+    stage: str
+    n_in: int
+    n_out: int
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document: where it lies in its text, in characters from 0, and what it says."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
-    """One document of a result; `scores` are what the stages gave it, by stage."""
+    """One document of a result.
+
+    `scores` are what the stages gave it, by stage; `relevance`, from 0 to 1, is there where the
+    pipeline has a calibration; `passage` is its best one where documents are split, and then
+    `scores` are those of the passage.
+    """
 
     rank: int
     doc_id: str
@@ -24,17 +48,30 @@ class Hit:
     text: str
     metadata: Mapping[str, Json]
     scores: Mapping[str, float]
+    relevance: float | None = None
+    passage: Passage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The answer to one query, best first, from the state at `generation`."""
+    """The answer to one query, best first, from the state at `generation`.
+
+    Attributes:
+        stages: A line a stage, in the order in which they ran.
+        n_filtered: Hits that were not relevant enough; None without a relevance filter.
+        partial: Whether time ran out before all stages had run.
+        notes: What a person should know, such as a stage that was skipped and why.
+    """
 
     query: str
     pipeline: str
     hits: tuple[Hit, ...]
     timings_ms: Mapping[str, float]
     generation: int
+    stages: tuple[StageReport, ...] = ()
+    n_filtered: int | None = None
+    partial: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

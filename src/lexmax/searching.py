@@ -1,19 +1,73 @@
 """How does a search come to its documents? One snapshot from the first stage to the last row."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lexmax import pipeline as pipelines
-from lexmax.errors import CorruptionError, QueryError
+from lexmax.conditions import parse_conditions
+from lexmax.errors import CorruptionError, InputError, QueryError
 from lexmax.index.catalog import Catalog
+from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.snapshot import Snapshot
-from lexmax.pipeline import Answer, CollectionEncoders
+from lexmax.passages import Spans, passage_texts
+from lexmax.pipeline import (
+    Answer,
+    CollectionEncoders,
+    EncodedQueries,
+    Record,
+    Sources,
+    timings_ms,
+)
 from lexmax.reading import Reader
-from lexmax.results import Hit, Ranking, SearchResult, check_query
-from lexmax.stages import Pipeline, named
+from lexmax.relevance import Calibration, IndexVersion, load_calibration, modified_ns
+from lexmax.reranking import Deadline, ScoreCache
+from lexmax.reranking.deadline import NEVER
+from lexmax.results import Hit, Passage, Ranking, SearchResult, check_query
+from lexmax.stages import Conditions, Pipeline, RelevanceFilter, named
+from lexmax.types import Document
 
 Found = TypeVar("Found")
+Asked: TypeAlias = "str | Pipeline | Mapping[str, Any] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a search is for besides its query.
+
+    Attributes:
+        k: Hits to return.
+        offset: Hits to leave out before them.
+        pipeline: A preset's name, a value, or a mapping that says one; None for the default.
+        filter: Conditions that documents must meet; as `lexmax.conditions` reads them.
+        doc_ids: The only documents that may be found.
+        timeout_ms: When stages that may be left out are left out.
+        min_relevance: Of what is returned, from 0 to 1.
+    """
+
+    k: int
+    offset: int = 0
+    pipeline: Asked = None
+    filter: Conditions | None = None
+    doc_ids: Sequence[str] | None = None
+    timeout_ms: float | None = None
+    min_relevance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """One search, and all that it saw and did, for those who explain it."""
+
+    pipeline: Pipeline
+    sources: Sources
+    answer: Answer
+    result: SearchResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,71 +77,154 @@ class Searcher:
     catalog: Catalog
     reader: Reader
     encoders: CollectionEncoders
+    scores: ScoreCache = field(default_factory=ScoreCache)
 
-    def search(
-        self, query: str, k: int, pipeline: str | Pipeline | None, doc_ids: Iterable[str] | None
-    ) -> SearchResult:
+    def search(self, query: str, wanted: Wanted) -> SearchResult:
         """As `Collection.search`."""
-        check_query(query, k)
-        chosen = self._chosen(pipeline)
+        return self.traced(query, wanted, lambda traced: traced.result)
 
-        def found(snapshot: Snapshot) -> SearchResult:
-            answer = pipelines.run(chosen, snapshot, self.encoders, [query], k)
+    def traced(self, query: str, wanted: Wanted, read: Callable[[Traced], Found]) -> Found:
+        """What `read` finds in a search, while the documents that it saw are still there."""
+        check_query(query, wanted.k)
+        chosen = self._chosen(wanted)
+
+        def found(sources: Sources) -> Found:
+            answer = pipelines.run(chosen, sources, [query], wanted.k, offset=wanted.offset)
             if answer.queries.is_empty(0):
                 raise QueryError(
                     f"query {query[:80]!r} has no term to search for, only stop words or "
                     "punctuation; expected at least one other word; rephrase it"
                 )
-            hits = self._hits(snapshot, answer)
-            return SearchResult(query, chosen.name, hits, answer.timings_ms, snapshot.generation)
+            result = self._result(query, chosen, sources.snapshot, answer)
+            return read(Traced(chosen, sources, answer, result))
 
-        return self._seen(doc_ids, found)
+        return self._seen(chosen, wanted, found)
 
     def search_batch(
         self,
         queries: Sequence[str],
-        k: int,
-        pipeline: str | Pipeline | None,
-        doc_ids: Iterable[str] | None,
+        wanted: Wanted,
+        *,
+        filters: Sequence[Conditions | None] | None = None,
     ) -> Ranking:
         """As `Collection.search_batch`."""
-        chosen = self._chosen(pipeline)
-
-        def found(snapshot: Snapshot) -> Ranking:
-            answer = pipelines.run(chosen, snapshot, self.encoders, queries, k)
-            rows = [answer.hits.row(i) for i in range(len(queries))]
-            return Ranking(
-                [self.catalog.doc_ids(snapshot.serials(ordinals)) for ordinals, _ in rows],
-                [scores for _, scores in rows],
-                answer.timings_ms,
+        if filters is not None and len(filters) != len(queries):
+            raise InputError(
+                f"found {len(filters)} filters for {len(queries)} queries; expected one a query"
             )
+        chosen = self._chosen(wanted)
 
-        return self._seen(doc_ids, found)
+        def found(sources: Sources) -> Ranking:
+            record = Record()
+            encoded = pipelines.encoded_queries(chosen, sources, queries, record)
+            answers = [
+                (
+                    members,
+                    self._answered(chosen, sources, encoded.take(members), conditions, wanted),
+                )
+                for conditions, members in _groups(len(queries), filters)
+            ]
+            return self._ranking(sources.snapshot, len(queries), record, answers)
 
-    def _chosen(self, pipeline: str | Pipeline | None) -> Pipeline:
-        return named(pipeline or pipelines.default_name(self.encoders))
+        return self._seen(chosen, wanted, found)
 
-    def _seen(self, doc_ids: Iterable[str] | None, read: Callable[[Snapshot], Found]) -> Found:
+    def _answered(
+        self,
+        pipeline: Pipeline,
+        sources: Sources,
+        queries: EncodedQueries,
+        conditions: Conditions | None,
+        wanted: Wanted,
+    ) -> Answer:
+        """Queries that share a filter, which is evaluated once for all of them."""
+        if conditions is not None:
+            snapshot = sources.matching(sources.snapshot, conditions)
+            sources = replace(sources, snapshot=snapshot)
+        return pipelines.answered(pipeline, sources, queries, wanted.k, offset=wanted.offset)
+
+    def _chosen(self, wanted: Wanted) -> Pipeline:
+        chosen = named(wanted.pipeline or pipelines.default_name(self.encoders))
+        if wanted.min_relevance is None:
+            return chosen
+        relevance = chosen.relevance or RelevanceFilter()
+        relevance = relevance.model_copy(update={"min_relevance": wanted.min_relevance})
+        return chosen.model_copy(update={"relevance": relevance})
+
+    def _seen(self, pipeline: Pipeline, wanted: Wanted, read: Callable[[Sources], Found]) -> Found:
         """What `read` finds in the newest snapshot, of which only allowed documents are seen.
 
         Where a merge has meanwhile forgotten documents that it needs, it reads a newer one.
         """
-        allowed = None if doc_ids is None else list(doc_ids)
+        deadline = NEVER if wanted.timeout_ms is None else Deadline.within(wanted.timeout_ms)
         snapshot = self.reader.newest(wait=False)
         while True:
             try:
-                if allowed is None:
-                    return read(snapshot)
-                return read(snapshot.restricted(self.reader.of_doc_ids(snapshot, allowed)))
+                return read(self._sources(snapshot, pipeline, wanted, deadline))
             except CorruptionError:
                 if self.reader.is_whole(snapshot):
                     raise
             snapshot = self.reader.newest(wait=True)
 
+    def _sources(
+        self, snapshot: Snapshot, pipeline: Pipeline, wanted: Wanted, deadline: Deadline
+    ) -> Sources:
+        seen = snapshot
+        if wanted.doc_ids is not None:
+            seen = snapshot.restricted(self.reader.of_doc_ids(snapshot, wanted.doc_ids))
+        for conditions in (wanted.filter, pipeline.filter):
+            if conditions is not None:
+                seen = self._matching(seen, conditions)
+        return Sources(
+            seen,
+            self.encoders,
+            self._texts(snapshot),
+            self._matching,
+            self._calibration(snapshot, pipeline),
+            scores=self.scores,
+            deadline=deadline,
+        )
+
+    def _texts(self, snapshot: Snapshot) -> Callable[[NDArray[np.int64]], list[str]]:
+        def read(ordinals: NDArray[np.int64]) -> list[str]:
+            found = self.catalog.documents(snapshot.serials(ordinals))
+            return passage_texts(found, snapshot.passages(ordinals))
+
+        return read
+
+    def _calibration(self, snapshot: Snapshot, pipeline: Pipeline) -> Callable[[str], Calibration]:
+        def read(name: str) -> Calibration:
+            folder = self.catalog.path.parent
+            calibration = _read_calibration(folder, name, modified_ns(folder, name))
+            calibration.version.require(version_of(self.catalog, snapshot, pipeline), name=name)
+            return calibration
+
+        return read
+
+    def _matching(self, snapshot: Snapshot, conditions: Conditions) -> Snapshot:
+        predicate = parse_conditions(conditions, snapshot.fields)
+        return snapshot.restricted(self.reader.matching(snapshot, predicate))
+
+    def _result(
+        self, query: str, pipeline: Pipeline, snapshot: Snapshot, answer: Answer
+    ) -> SearchResult:
+        return SearchResult(
+            query,
+            pipeline.name,
+            self._hits(snapshot, answer),
+            answer.timings_ms,
+            snapshot.generation,
+            answer.reports,
+            None if answer.n_filtered is None else int(answer.n_filtered[0]),
+            answer.partial,
+            answer.notes,
+        )
+
     def _hits(self, snapshot: Snapshot, answer: Answer) -> tuple[Hit, ...]:
         """Documents of the first query's hits."""
         ordinals, scores = answer.hits.row(0)
         documents = self.catalog.documents(snapshot.serials(ordinals))
+        relevance = None if answer.relevance is None else answer.relevance[0]
+        passages = _passages(documents, snapshot.passages(ordinals))
         return tuple(
             Hit(
                 rank,
@@ -97,8 +234,76 @@ class Searcher:
                 document.text,
                 document.metadata,
                 answer.scores_by_stage(0, int(ordinal)),
+                None if relevance is None else float(relevance[rank - 1]),
+                passages[rank - 1],
             )
             for rank, (ordinal, score, document) in enumerate(
                 zip(ordinals, scores, documents, strict=True), start=1
             )
         )
+
+    def _ranking(
+        self,
+        snapshot: Snapshot,
+        n_queries: int,
+        record: Record,
+        answers: Sequence[tuple[Sequence[int], Answer]],
+    ) -> Ranking:
+        rows = [_NOTHING] * n_queries
+        for members, answer in answers:
+            for i, member in enumerate(members):
+                rows[member] = answer.hits.row(i)
+        reports = [*record.reports, *(one for _, answer in answers for one in answer.reports)]
+        return Ranking(
+            self._doc_ids(snapshot, [ordinals for ordinals, _ in rows]),
+            [scores for _, scores in rows],
+            timings_ms(reports),
+        )
+
+    def _doc_ids(self, snapshot: Snapshot, rows: Sequence[NDArray[np.int64]]) -> list[list[str]]:
+        """Of every row; a document that many queries find is looked up once."""
+        everything = np.concatenate([np.zeros(0, np.int64), *rows])
+        ordinals, places = np.unique(everything, return_inverse=True)
+        names = self.catalog.doc_ids(snapshot.serials(ordinals))
+        ends = np.cumsum([len(row) for row in rows])
+        return [
+            [names[place] for place in places[end - len(row) : end]]
+            for row, end in zip(rows, ends, strict=True)
+        ]
+
+
+def _passages(documents: Sequence[Document], spans: Spans | None) -> list[Passage | None]:
+    if spans is None:
+        return [None] * len(documents)
+    return [
+        Passage(start, end, document.text[start:end])
+        for document, (start, end) in zip(documents, spans.tolist(), strict=True)
+    ]
+
+
+def version_of(catalog: Catalog, snapshot: Snapshot, pipeline: Pipeline) -> IndexVersion:
+    """What a calibration of this pipeline belongs to now; the snapshot is of all documents."""
+    setting = catalog.setting("multivector")
+    plan = None if setting is None else MultiVectorPlan.from_json(setting).to_json()
+    return IndexVersion.of(pipeline.model_dump(mode="json"), snapshot, plan)
+
+
+@lru_cache(maxsize=32)
+def _read_calibration(collection: Path, name: str, _modified_ns: int) -> Calibration:
+    return load_calibration(collection, name)
+
+
+_NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+
+def _groups(
+    n_queries: int, filters: Sequence[Conditions | None] | None
+) -> list[tuple[Conditions | None, list[int]]]:
+    """Which queries share a filter (HQI, arXiv 2304.01926, section 5)."""
+    if filters is None:
+        return [(None, list(range(n_queries)))]
+    groups: dict[str, tuple[Conditions | None, list[int]]] = {}
+    for i, conditions in enumerate(filters):
+        key = json.dumps(conditions, sort_keys=True)
+        groups.setdefault(key, (conditions, []))[1].append(i)
+    return list(groups.values())

@@ -150,6 +150,18 @@ class SparseBatch:
         )
 
     @staticmethod
+    def stack(
+        rows: Sequence[tuple[NDArray[np.uint32], NDArray[np.float32]]],
+    ) -> "SparseBatch":
+        """A batch of (term ids, weights) pairs, as `row` gives them."""
+        lengths = np.array([len(terms) for terms, _ in rows], dtype=np.int64)
+        return SparseBatch(
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
+            np.concatenate([np.zeros(0, np.uint32), *(terms for terms, _ in rows)]),
+            np.concatenate([np.zeros(0, np.float32), *(weights for _, weights in rows)]),
+        )
+
+    @staticmethod
     def concatenate(batches: Sequence["SparseBatch"]) -> "SparseBatch":
         """The rows of all batches, in order."""
         if not batches:

@@ -3,157 +3,32 @@
 Arrays inside; documents are looked up by the caller.
 """
 
-import os
-import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.encoders import Encoders, MultiVectorEncoder, SparseEncoder
-from lexmax.encoders.shared_pass import encode_queries
-from lexmax.errors import EncoderError, PipelineError
-from lexmax.fusion import reciprocal_rank, weighted_scores
-from lexmax.index.carving import carved
-from lexmax.index.engines import EXACT, SparseEngine
-from lexmax.index.multivector_engines import AUTO_MAXSIM, MultiVectorEngine
-from lexmax.index.snapshot import Snapshot
-from lexmax.index.tokens import TokenStore
-from lexmax.stages import PRESETS, Fuse, Pipeline, Rerank, Retrieve, Signal
-from lexmax.types import Hits, Json, SparseBatch, TokenBatch, best_first
-
-_BATCH = 16
-# What the fingerprint of an encoder says that was trained with the objective of XTR.
-_XTR = "objective=xtr"
-
-
-class SparseBackend(Protocol):
-    """Another engine that ranks a snapshot's documents by their term weights."""
-
-    def search(self, snapshot: Snapshot, queries: SparseBatch, k: int) -> Hits:
-        """The best k documents of each query, as `Snapshot.search_sparse` gives them."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionEncoders:
-    """The encoders of one collection, loaded when they are first needed.
-
-    `specs` has an entry for each signal that the collection has an index for; `backends` are
-    other engines over its sparse weights that this installation has, by name.
-    """
-
-    registry: Encoders
-    specs: Mapping[Signal, str]
-    backends: Mapping[str, SparseBackend] = field(default_factory=dict[str, SparseBackend])
-
-    @property
-    def sparse(self) -> SparseEncoder | None:
-        """What gives term weights, if the collection has a sparse index."""
-        spec = self.specs.get("sparse")
-        return None if spec is None else self.registry.sparse(spec)
-
-    @property
-    def multivector(self) -> MultiVectorEncoder | None:
-        """What gives token vectors, if the collection has a multi-vector index."""
-        spec = self.specs.get("multivector")
-        return None if spec is None else self.registry.multivector(spec)
-
-    def require_texts(self) -> None:
-        """Refuse documents of which only the text is known where vectors are imported.
-
-        Raises:
-            EncoderError: if this collection's vectors were imported.
-        """
-        if (spec := self.specs.get("sparse", "")).partition("?")[0] == "impacts":
-            self.registry.sparse(spec).encode_documents([""])
-
-
-def encoder_specs(setting: Json) -> dict[Signal, str]:
-    """The specs of a collection's encoders, as its catalog keeps them."""
-    signals: tuple[Signal, ...] = ("sparse", "multivector")
-    if not isinstance(setting, Mapping):
-        return {}
-    return {signal: str(setting[signal]) for signal in signals if signal in setting}
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedQueries:
-    """The same queries as each signal sees them."""
-
-    n_queries: int
-    sparse: SparseBatch | None
-    tokens: TokenBatch | None
-
-    def is_empty(self, i: int) -> bool:
-        """Whether query `i` has neither a term nor a token."""
-        terms = 0 if self.sparse is None else len(self.sparse.row(i)[0])
-        tokens = 0 if self.tokens is None else len(self.tokens.row(i))
-        return terms + tokens == 0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Hits of a batch of queries, what each stage had scored, and milliseconds by stage."""
-
-    queries: EncodedQueries
-    hits: Hits
-    stages: Mapping[str, Hits]
-    timings_ms: Mapping[str, float]
-
-    def scores_by_stage(self, i: int, ordinal: int) -> dict[str, float]:
-        """What each stage gave this document for query `i`; a stage that missed it is absent."""
-        found: dict[str, float] = {}
-        for name, hits in self.stages.items():
-            ordinals, scores = hits.row(i)
-            places = np.flatnonzero(ordinals == ordinal)
-            if len(places):
-                found[name] = float(scores[places[0]])
-        return found
-
-
-def runnable(encoders: CollectionEncoders) -> list[str]:
-    """Names of the presets that a collection with these encoders can run."""
-    return [name for name, pipeline in PRESETS.items() if _obstacle(pipeline, encoders) is None]
-
-
-def default_name(encoders: CollectionEncoders) -> str:
-    """The preset to use where the caller names none: all that the collection has."""
-    return "hybrid" if len(encoders.specs) == 2 else next(iter(encoders.specs))
-
-
-def _obstacle(pipeline: Pipeline, encoders: CollectionEncoders) -> str | None:
-    for signal in sorted(pipeline.signals):
-        if signal not in encoders.specs:
-            return f"needs a {signal} index, which this collection has not"
-    for stage in pipeline.retrieve:
-        found = encoders.specs[stage.signal].partition("?")[0]
-        if stage.encoder not in (None, found):
-            return f"is for the encoder {stage.encoder}, but this collection's is {found}"
-        if stage.backend is not None and stage.backend not in encoders.backends:
-            return f'needs `pip install "lexmax[{stage.backend}]"`, which is not installed'
-        if _imputes(stage) and not _trained_to_impute(encoders.multivector):
-            return "imputes scores (xtr), which this collection's encoder was not trained for"
-    return None
-
-
-def _imputes(stage: Retrieve) -> bool:
-    return isinstance(stage.engine, MultiVectorEngine) and stage.engine.imputes
-
-
-def _trained_to_impute(encoder: MultiVectorEncoder | None) -> bool:
-    return encoder is not None and _XTR in encoder.fingerprint
+from lexmax.errors import PipelineError, QueryError
+from lexmax.pipeline.abilities import obstacle, runnable
+from lexmax.pipeline.answer import Answer, Judged, Record, n_hits
+from lexmax.pipeline.diversifying import diversified
+from lexmax.pipeline.feeding_back import fed_back
+from lexmax.pipeline.fusing import fuse
+from lexmax.pipeline.gathering import deepened, distinct, first_passages, gathered
+from lexmax.pipeline.queries import EncodedQueries, encode
+from lexmax.pipeline.reading_pairs import read_pairs
+from lexmax.pipeline.rescoring import rescore
+from lexmax.pipeline.retrieving import retrieve
+from lexmax.pipeline.sources import Sources
+from lexmax.pipeline.telling_relevance import of_hits, relevant
+from lexmax.pipeline.walking import walked
+from lexmax.stages import Feedback, Pairs, Pipeline, Rerank, Retrieve, Signal
+from lexmax.stages.feedback import searched_again
+from lexmax.types import Hits
 
 
 def run(
-    pipeline: Pipeline,
-    snapshot: Snapshot,
-    encoders: CollectionEncoders,
-    queries: Sequence[str],
-    k: int,
+    pipeline: Pipeline, sources: Sources, queries: Sequence[str], k: int, *, offset: int = 0
 ) -> Answer:
     """Answer a batch of queries; each gets what it would get alone.
 
@@ -161,125 +36,232 @@ def run(
         PipelineError: if the collection cannot run this pipeline.
         QueryError: if k is below 1.
     """
-    if obstacle := _obstacle(pipeline, encoders):
-        raise PipelineError(
-            f"pipeline {pipeline.name!r} {obstacle}; choose one of {', '.join(runnable(encoders))}"
-        )
-    clock = _Clock()
-    with clock.stage("encode"):
-        encoded = _encode(pipeline, snapshot, encoders, queries)
-    stages: dict[str, Hits] = {}
-    for stage in pipeline.retrieve:
-        with clock.stage(stage.signal):
-            stages[stage.signal] = _retrieve(stage, snapshot, encoders, encoded, k)
-    hits = next(iter(stages.values()))
-    if len(pipeline.retrieve) > 1:
-        with clock.stage("fuse"):
-            hits = stages["fuse"] = _fuse(pipeline.fuse, list(stages.values()), encoded.n_queries)
-    if pipeline.rerank is not None and encoded.tokens is not None:
-        with clock.stage("rerank"):
-            hits = stages["maxsim"] = _rerank(pipeline.rerank, snapshot, encoded.tokens, hits, k)
-    return Answer(encoded, _cut(hits, k), stages, clock.timings_ms)
+    record = Record()
+    encoded = encoded_queries(pipeline, sources, queries, record)
+    return answered(pipeline, sources, encoded, k, offset=offset, record=record)
 
 
-def rerank_texts(
-    query: str, texts: Sequence[str], *, encoder: MultiVectorEncoder
-) -> NDArray[np.float32]:
-    """MaxSim of the query with each text, (len(texts),), in their order.
-
-    A text without tokens scores -inf; so does every text if the query has none.
-    """
-    tokens = encoder.encode_queries([query]).row(0)
-    if len(tokens) == 0:
-        return np.full(len(texts), -np.inf, dtype=np.float32)
-    return TokenStore.from_batch(encoder.encode_documents(texts)).maxsim(tokens, None)
-
-
-def _encode(
-    pipeline: Pipeline, snapshot: Snapshot, encoders: CollectionEncoders, queries: Sequence[str]
+def encoded_queries(
+    pipeline: Pipeline, sources: Sources, queries: Sequence[str], record: Record
 ) -> EncodedQueries:
-    by_terms = encoders.sparse if "sparse" in pipeline.signals else None
-    by_tokens = encoders.multivector if "multivector" in pipeline.signals else None
-    if by_terms is not None:
-        _require_same("sparse", by_terms.fingerprint, snapshot)
-    if by_tokens is not None:
-        _require_same("multivector", by_tokens.fingerprint, snapshot)
-    encoded = encode_queries(queries, snapshot, sparse=by_terms, multivector=by_tokens)
-    return EncodedQueries(len(queries), encoded.sparse, encoded.tokens)
+    """The queries as the stages of this pipeline see them.
 
-
-def _require_same(signal: Signal, fingerprint: str, snapshot: Snapshot) -> None:
-    for found in snapshot.fingerprints(signal) - {fingerprint}:
-        raise EncoderError(
-            f"documents were encoded by {found}, but this installation's {signal} encoder is "
-            f"{fingerprint}; install the one that they were encoded by, or index the corpus again"
+    Raises:
+        PipelineError: if the collection cannot run this pipeline.
+    """
+    if problem := obstacle(pipeline, sources.encoders):
+        raise PipelineError(
+            f"pipeline {pipeline.name!r} {problem}; choose one of "
+            f"{', '.join(runnable(sources.encoders))}"
         )
+    with record.stage("encode", given=len(queries)):
+        return encode(pipeline, sources.snapshot, sources.encoders, queries)
 
 
-def _retrieve(
-    stage: Retrieve,
-    snapshot: Snapshot,
-    encoders: CollectionEncoders,
+def answered(
+    pipeline: Pipeline,
+    sources: Sources,
     queries: EncodedQueries,
     k: int,
-) -> Hits:
-    depth = k if stage.depth is None else max(stage.depth, k)
-    if stage.backend is not None and queries.sparse is not None:
-        return encoders.backends[stage.backend].search(snapshot, queries.sparse, depth)
-    if stage.signal == "sparse" and queries.sparse is not None:
-        engine = stage.engine if isinstance(stage.engine, SparseEngine) else EXACT
-        threads = _threads(queries.n_queries)
-        return snapshot.search_sparse(queries.sparse, depth, engine=engine, threads=threads)
-    if stage.signal == "multivector" and queries.tokens is not None:
-        by = stage.engine if isinstance(stage.engine, MultiVectorEngine) else AUTO_MAXSIM
-        return snapshot.search_multivector(queries.tokens, depth, engine=by, terms=queries.sparse)
-    return Hits.from_rows([], depth)
+    *,
+    offset: int = 0,
+    record: Record | None = None,
+) -> Answer:
+    """Answer queries that were encoded for this pipeline."""
+    if k < 1:
+        raise QueryError(f"k is {k}; expected 1 or more; ask for at least one document")
+    running = _Running(pipeline, sources, queries, offset + k, record or Record())
+    return running.answer(offset)
 
 
-def _threads(n_queries: int) -> int:
-    """A batch is a job of its own; single queries of a service share the cores among them."""
-    return (os.cpu_count() or 1) if n_queries >= _BATCH else 1
+class _Running:
+    """The stages of one pipeline over some queries, in their order."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        sources: Sources,
+        queries: EncodedQueries,
+        k: int,
+        record: Record,
+    ) -> None:
+        self._pipeline, self._sources, self._queries = pipeline, sources, queries
+        self._k, self._record = k, record
+        stage = pipeline.relevance
+        self._calibration = None if stage is None else sources.calibration(stage.calibration)
+        told = 0 if self._calibration is None else self._calibration.depth
+        self._depth = max(k, pipeline.deepest, told)
+        # Documents that reranking must leave where it reads passages.
+        self._wanted = max(k, told)
+        self._is_split = sources.snapshot.has_passages
+
+    def answer(self, offset: int) -> Answer:
+        hits = self._walked(self._found())
+        for stage in self._pipeline.rerank:
+            hits = self._reranked(stage, hits)
+        hits = self._gathered(hits)
+        enough, told = self._relevant(hits)
+        last = self._diversified(enough)
+        last = Hits(last.ordinals[:, offset : self._k], last.scores[:, offset : self._k])
+        return Answer(
+            self._queries,
+            last,
+            self._record.stages,
+            tuple(self._record.reports),
+            None if told is None else of_hits(last, told),
+            None if told is None else _n_each(hits) - _n_each(enough),
+            partial=self._record.partial,
+            notes=tuple(self._record.notes),
+            trace=self._record.trace,
+        )
+
+    def _found(self) -> Hits:
+        """What the retrieve stages find together, after feedback if there is to be any."""
+        rankings = self._retrieved(self._queries, range(len(self._pipeline.retrieve)), {})
+        hits = self._fused(rankings)
+        feedback = self._pipeline.feedback
+        if feedback is None or not self._in_time("feedback"):
+            return hits
+        again = [i for i in rankings if _is_searched_again(feedback, self._signal(i))]
+        fused = hits if feedback.placement != "after" else None
+        with self._record.stage("feedback", given=n_hits(hits)):
+            changed = self._changed(feedback, {i: fused or rankings[i] for i in again})
+        kept = {} if feedback.placement == "before" else rankings
+        return self._fused(self._retrieved(changed, again, kept))
+
+    def _retrieved(
+        self, queries: EncodedQueries, numbers: Iterable[int], kept: Mapping[int, Hits]
+    ) -> dict[int, Hits]:
+        """What the stages of these numbers find; `kept` stands where a stage finds nothing new."""
+        rankings: dict[int, Hits] = {}
+        for i in numbers:
+            stage = self._pipeline.retrieve[i]
+            if rankings and not self._in_time(stage.signal):
+                continue
+            with self._record.stage(stage.signal, given=0) as made:
+                made.hits = rankings[i] = self._searched(stage, queries)
+        return dict(sorted({**kept, **rankings}.items()))
+
+    def _searched(self, stage: Retrieve, queries: EncodedQueries) -> Hits:
+        if not self._is_split:
+            return retrieve(stage, self._sources, queries, self._depth)
+        return deepened(
+            lambda some, depth: retrieve(stage, self._sources, some, depth),
+            queries,
+            max(self._depth, stage.depth or 0),
+            self._sources.snapshot,
+            in_time=lambda: self._in_time("looking for passages of more documents"),
+        )
+
+    def _changed(self, feedback: Feedback, found: Mapping[int, Hits]) -> EncodedQueries:
+        """The queries after feedback; of two stages with one signal, the first one's hits count."""
+        by_signal: dict[Signal, Hits] = {}
+        for i, hits in found.items():
+            if self._is_split:
+                hits = distinct(self._sources.snapshot, hits)
+            by_signal.setdefault(self._signal(i), hits)
+        name = self._sources.encoders.specs.get("sparse", "").partition("?")[0]
+        changed = fed_back(
+            feedback, self._sources.snapshot, self._queries, by_signal, sparse_name=name
+        )
+        self._record.trace.fed_back, self._record.trace.changed = by_signal, changed
+        return changed
+
+    def _signal(self, number: int) -> Signal:
+        return self._pipeline.retrieve[number].signal
+
+    def _fused(self, rankings: Mapping[int, Hits]) -> Hits:
+        self._record.trace.rankings = rankings
+        if len(rankings) == 1:
+            return next(iter(rankings.values()))
+        given = sum(map(n_hits, rankings.values()))
+        with self._record.stage("fuse", given=given) as made:
+            made.rankings = rankings
+            hits = made.hits = fuse(
+                self._pipeline.fuse, list(rankings.values()), stages=list(rankings)
+            )
+        return hits
+
+    def _walked(self, hits: Hits) -> Hits:
+        stage = self._pipeline.graph
+        if stage is None or not self._in_time("the graph"):
+            return hits
+        with self._record.stage(stage.method, given=n_hits(hits)) as made:
+            snapshot = self._sources.snapshot
+            depth = snapshot.n_docs if self._is_split else self._depth
+            made.hits = hits = walked(stage, snapshot, hits, depth)
+        return hits
+
+    def _reranked(self, stage: Rerank, hits: Hits) -> Hits:
+        if not self._in_time(f"reranking by {stage.by}"):
+            return hits
+        with self._record.stage(stage.by, given=n_hits(hits)) as made:
+            snapshot, k = self._sources.snapshot, self._k
+            if self._is_split:
+                hits = first_passages(snapshot, hits, stage.depth, self._wanted)
+                k = hits.ordinals.shape[1]
+            if isinstance(stage, Pairs):
+                hits = self._read(stage, hits, k)
+            else:
+                hits = rescore(stage, snapshot, self._queries, hits, k)
+            made.hits = hits
+        return hits
+
+    def _read(self, stage: Pairs, hits: Hits, k: int) -> Hits:
+        hits, outcomes = read_pairs(stage, self._sources, self._queries, hits, k)
+        for problem in dict.fromkeys(outcome.problem for outcome in outcomes if outcome.problem):
+            self._record.skip(f"reranking was left out: {problem}")
+        if n_partial := sum(outcome.partial for outcome in outcomes):
+            reason = f"{stage.scorer} had no time for all texts of {n_partial} queries"
+            self._record.skip(reason, for_time=True)
+        return hits
+
+    def _gathered(self, hits: Hits) -> Hits:
+        """Documents, where the hits are passages of them."""
+        if not self._is_split:
+            return hits
+        with self._record.stage("documents", given=n_hits(hits)) as made:
+            made.hits = hits = gathered(self._pipeline.documents, self._sources.snapshot, hits)
+        return hits
+
+    def _relevant(self, hits: Hits) -> tuple[Hits, Hits | None]:
+        """Hits that are relevant enough, and the relevance of all."""
+        stage, calibration = self._pipeline.relevance, self._calibration
+        if stage is None or calibration is None:
+            return hits, None
+        if self._record.notes:
+            # Their scores are of another kind than those that it was calibrated for.
+            self._record.skip("relevance was not told: a stage before it was left out")
+            return hits, None
+        with self._record.stage("relevance", given=n_hits(hits)) as made:
+            enough, told = relevant(stage, calibration, self._sources.snapshot, self._queries, hits)
+            made.hits = enough
+        self._record.stages["relevance"] = told
+        least = calibration.threshold if stage.min_relevance is None else stage.min_relevance
+        self._record.trace.judged = Judged(told, enough, least)
+        return enough, told
+
+    def _diversified(self, hits: Hits) -> Hits:
+        stage = self._pipeline.diversify
+        if stage is None or not self._in_time("diversification"):
+            return hits
+        with self._record.stage(stage.method, given=n_hits(hits)) as made:
+            hits = made.hits = diversified(stage, self._sources.snapshot, hits, self._k)
+        return hits
+
+    def _in_time(self, stage: str) -> bool:
+        """Whether there is time for a stage that may be left out; if not, that is noted."""
+        if self._sources.in_time:
+            return True
+        self._record.skip(f"{stage} was left out: the time was up", for_time=True)
+        return False
 
 
-def _fuse(fuse: Fuse, rankings: Sequence[Hits], n_queries: int) -> Hits:
-    rows = [_fuse_one(fuse, [hits.row(i) for hits in rankings]) for i in range(n_queries)]
-    return Hits.from_rows(rows, max((len(row[0]) for row in rows), default=0))
+def _n_each(hits: Hits) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = np.sum(hits.ordinals >= 0, axis=1, dtype=np.int64)
+    return found
 
 
-def _fuse_one(
-    fuse: Fuse, found: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    if fuse.weights is not None:
-        return weighted_scores(found, fuse.weights)
-    return reciprocal_rank([one for one, _ in found], rank_constant=fuse.rank_constant)
-
-
-def _rerank(rerank: Rerank, snapshot: Snapshot, tokens: TokenBatch, hits: Hits, k: int) -> Hits:
-    """Queries without tokens keep the order that they had."""
-    rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-    if rerank.carve is not None:
-        tokens = carved(tokens, rerank.carve)
-    for i in range(len(hits)):
-        ordinals, scores = hits.row(i)
-        ordinals, scores = ordinals[: max(rerank.depth, k)], scores[: max(rerank.depth, k)]
-        if len(tokens.row(i)):
-            scores = snapshot.maxsim(tokens.row(i), ordinals)
-        rows.append(best_first(ordinals, scores, len(ordinals)))
-    return Hits.from_rows(rows, max((len(row[0]) for row in rows), default=0))
-
-
-def _cut(hits: Hits, k: int) -> Hits:
-    return Hits(hits.ordinals[:, :k], hits.scores[:, :k])
-
-
-class _Clock:
-    """Milliseconds by stage."""
-
-    def __init__(self) -> None:
-        self.timings_ms: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Generator[None, None, None]:
-        start = time.perf_counter()
-        yield
-        self.timings_ms[f"{name}_ms"] = (time.perf_counter() - start) * 1e3
+def _is_searched_again(feedback: Feedback, signal: Signal) -> bool:
+    signals = searched_again(feedback)
+    return signals is None or signal in signals

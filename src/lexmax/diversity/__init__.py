@@ -1,0 +1,1 @@
+"""Which of similar documents are chosen, and what lies beside those that were found?"""

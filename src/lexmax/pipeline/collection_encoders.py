@@ -1,0 +1,73 @@
+"""Which encoders and engines has a collection?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from lexmax.encoders import DenseEncoder, Encoders, MultiVectorEncoder, PairScorer, SparseEncoder
+from lexmax.index.snapshot import Snapshot
+from lexmax.stages import SIGNALS, Signal
+from lexmax.types import Hits, Json, SparseBatch
+
+
+class SparseBackend(Protocol):
+    """Another engine that ranks a snapshot's documents by their term weights."""
+
+    def search(self, snapshot: Snapshot, queries: SparseBatch, k: int) -> Hits:
+        """The best k documents of each query, as `Snapshot.search_sparse` gives them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionEncoders:
+    """The encoders of one collection, loaded when they are first needed.
+
+    `specs` has an entry for each signal that the collection has an index for; `backends` are
+    other engines over its sparse weights that this installation has, by name.
+    """
+
+    registry: Encoders
+    specs: Mapping[Signal, str]
+    backends: Mapping[str, SparseBackend] = field(default_factory=dict[str, SparseBackend])
+
+    @property
+    def sparse(self) -> SparseEncoder | None:
+        """What gives term weights, if the collection has a sparse index."""
+        spec = self.specs.get("sparse")
+        return None if spec is None else self.registry.sparse(spec)
+
+    @property
+    def multivector(self) -> MultiVectorEncoder | None:
+        """What gives token vectors, if the collection has a multi-vector index."""
+        spec = self.specs.get("multivector")
+        return None if spec is None else self.registry.multivector(spec)
+
+    @property
+    def pooled(self) -> DenseEncoder | None:
+        """What gives one vector a text, if the collection keeps these."""
+        spec = self.specs.get("pooled")
+        return None if spec is None else self.registry.dense(spec)
+
+    def pairs(self, spec: str) -> PairScorer:
+        """What reads a query and a document together.
+
+        Raises:
+            EncoderError: if there is no such scorer.
+        """
+        return self.registry.pairs(spec)
+
+    def require_texts(self) -> None:
+        """Refuse documents of which only the text is known where vectors are imported.
+
+        Raises:
+            EncoderError: if this collection's vectors were imported.
+        """
+        if (spec := self.specs.get("sparse", "")).partition("?")[0] == "impacts":
+            self.registry.sparse(spec).encode_documents([""])
+
+
+def encoder_specs(setting: Json) -> dict[Signal, str]:
+    """The specs of a collection's encoders, as its catalog keeps them."""
+    if not isinstance(setting, Mapping):
+        return {}
+    return {signal: str(setting[signal]) for signal in SIGNALS if signal in setting}

@@ -1,0 +1,80 @@
+"""How do stored vectors score the best documents again?"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexmax.encoders import MultiVectorEncoder
+from lexmax.index.carving import carved
+from lexmax.index.snapshot import Snapshot
+from lexmax.index.tokens import TokenStore
+from lexmax.pipeline.queries import EncodedQueries
+from lexmax.stages import MaxSim, OtherSignal
+from lexmax.types import Hits, best_first
+
+Scorer: TypeAlias = Callable[[int, NDArray[np.int64]], "NDArray[np.float32] | None"]
+
+
+def rescore(
+    stage: MaxSim | OtherSignal, snapshot: Snapshot, queries: EncodedQueries, hits: Hits, k: int
+) -> Hits:
+    """The best of each query by what the stage reads; the others are left out.
+
+    Queries that the signal says nothing of keep the order that they had.
+    """
+    return reordered(hits, max(stage.depth, k), _scorer(stage, snapshot, queries))
+
+
+def reordered(hits: Hits, depth: int, score: Scorer) -> Hits:
+    """The first `depth` hits of each query by new scores; None for a query keeps the old ones."""
+    rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    for i in range(len(hits)):
+        ordinals, scores = hits.row(i)
+        ordinals, scores = ordinals[:depth], scores[:depth]
+        found = score(i, ordinals)
+        rows.append(best_first(ordinals, scores if found is None else found, len(ordinals)))
+    return Hits.from_rows(rows, max((len(row[0]) for row in rows), default=0))
+
+
+def _scorer(stage: MaxSim | OtherSignal, snapshot: Snapshot, queries: EncodedQueries) -> Scorer:
+    if isinstance(stage, MaxSim):
+        tokens = queries.tokens
+        if tokens is not None and stage.carve is not None:
+            tokens = carved(tokens, stage.carve)
+
+        def by_tokens(i: int, ordinals: NDArray[np.int64]) -> NDArray[np.float32] | None:
+            if tokens is None or len(tokens.row(i)) == 0:
+                return None
+            return snapshot.maxsim(tokens.row(i), ordinals)
+
+        return by_tokens
+    if stage.by == "sparse":
+
+        def by_terms(i: int, ordinals: NDArray[np.int64]) -> NDArray[np.float32] | None:
+            if queries.sparse is None or len(queries.sparse.row(i)[0]) == 0:
+                return None
+            return snapshot.score_sparse(queries.sparse.row(i), ordinals)
+
+        return by_terms
+
+    def by_vector(i: int, ordinals: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        if queries.pooled is None or not queries.pooled[i].any():
+            return None
+        return snapshot.score_pooled(queries.pooled[i], ordinals)
+
+    return by_vector
+
+
+def rerank_texts(
+    query: str, texts: list[str] | tuple[str, ...], *, encoder: MultiVectorEncoder
+) -> NDArray[np.float32]:
+    """MaxSim of the query with each text, (len(texts),), in their order.
+
+    A text without tokens scores -inf; so does every text if the query has none.
+    """
+    tokens = encoder.encode_queries([query]).row(0)
+    if len(tokens) == 0:
+        return np.full(len(texts), -np.inf, dtype=np.float32)
+    return TokenStore.from_batch(encoder.encode_documents(texts)).maxsim(tokens, None)
