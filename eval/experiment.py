@@ -1,26 +1,38 @@
 """How good and how fast is each pipeline of a collection on a dataset?"""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import quote
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from lexmax.errors import EvaluationError
+from lexmax.eval.collections import unknown_documents
 from lexmax.eval.datasets import Dataset
-from lexmax.eval.files import check_ids, replace_file
+from lexmax.eval.files import check_ids
 from lexmax.eval.measures import DEFAULT_MEASURES, Evaluator
-from lexmax.eval.qrels import read_qrels
-from lexmax.eval.runs import Run, read_run, write_run
+from lexmax.eval.outcomes import Evaluation, Outcome, outcome_of, to_json
+from lexmax.eval.qrels import Qrels
+from lexmax.eval.run_files import evaluate_run
+from lexmax.eval.runs import Run, write_run
+from lexmax.stages import Pipeline
 from lexmax.types import Json, ranges
 
+__all__ = [
+    "Evaluation",
+    "Outcome",
+    "Ranked",
+    "Searchable",
+    "evaluate_pipelines",
+    "evaluate_run",
+    "to_json",
+]
+
 _BATCH = 32
+_LOOKED_UP = 1024
 
 
 class Ranked(Protocol):
@@ -46,72 +58,19 @@ class Searchable(Protocol):
     """What can be evaluated: a collection, or anything that answers batches like one."""
 
     def search_batch(
-        self, queries: Sequence[str], k: int, *, pipeline: str | None = None
+        self, queries: Sequence[str], k: int, *, pipeline: str | Pipeline | None = None
     ) -> Ranked:
         """The k best documents of each query."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one pipeline, or one run, did.
+@runtime_checkable
+class Holding(Protocol):
+    """What can say which documents it holds."""
 
-    Attributes:
-        measures: mean over every judged query, by the measure's name.
-        by_query: by the measure's name, then by query_id.
-        n_missing: judged queries for which it returned nothing; each counts 0.
-        query_ms: milliseconds a query, measured around the search; None for a run that was read.
-        stage_ms: the same by stage, as the collection tells it.
-    """
-
-    measures: Mapping[str, float]
-    by_query: Mapping[str, Mapping[str, float]]
-    n_missing: int
-    query_ms: float | None = None
-    stage_ms: Mapping[str, float] = field(default_factory=dict[str, float])
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The outcome of each pipeline over the same judged queries.
-
-    Attributes:
-        pipelines: outcome by the name of the pipeline, or of the run.
-        measures: names, in the order asked for.
-        n_queries: judged queries, over which every mean is taken.
-        about: what was evaluated: dataset, split and k; or run and qrels.
-        warnings: what the figures do not cover, in sentences.
-    """
-
-    pipelines: Mapping[str, Outcome]
-    measures: tuple[str, ...]
-    n_queries: int
-    about: Mapping[str, Json]
-    warnings: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Json]:
-        """The figures by pipeline and measure under "pipelines", and all that led to them."""
-        timed = {name: o for name, o in self.pipelines.items() if o.query_ms is not None}
-        return {
-            "pipelines": {name: dict(o.measures) for name, o in self.pipelines.items()},
-            **self.about,
-            "queries": self.n_queries,
-            "missing": {name: o.n_missing for name, o in self.pipelines.items()},
-            "ms_per_query": {name: o.query_ms for name, o in timed.items()},
-            "stage_ms_per_query": {name: dict(o.stage_ms) for name, o in timed.items()},
-            "warnings": self.warnings,
-        }
-
-
-def to_json(evaluation: Evaluation, path: Path | str) -> None:
-    """Writes `evaluation.as_json()`, whole or not at all.
-
-    Raises:
-        EvaluationError: if the path cannot be written.
-        DiskFullError: if there is no room.
-    """
-    text = orjson.dumps(evaluation.as_json(), option=orjson.OPT_INDENT_2)
-    replace_file(Path(path), [text, b"\n"])
+    def get(self, doc_ids: Sequence[str]) -> Sequence[object | None]:
+        """The documents, None where there is none."""
+        ...
 
 
 def _silent(pipeline: str, n_done: int, n_queries: int) -> None:
@@ -121,7 +80,7 @@ def _silent(pipeline: str, n_done: int, n_queries: int) -> None:
 def evaluate_pipelines(
     collection: Searchable,
     dataset: Dataset,
-    pipelines: Sequence[str],
+    pipelines: Sequence[str | Pipeline],
     *,
     measures: Sequence[str] = DEFAULT_MEASURES,
     k: int = 1000,
@@ -141,63 +100,47 @@ def evaluate_pipelines(
         PipelineError, QueryError: as the collection raises them.
         DiskFullError: if there is no room for the runs.
     """
-    names = tuple(dict.fromkeys(pipelines))
-    _check_request(names, k, batch_size)
+    named = _named(pipelines)
+    _check_request(named, k, batch_size)
     evaluator = Evaluator(dataset.qrels, measures)
+    unknown = _unknown(collection, dataset.qrels)
     if runs_dir is not None:
         _prepare(Path(runs_dir), dataset)
-    for name in names:
-        collection.search_batch([next(iter(dataset.queries.values()))], k, pipeline=name)
+    for pipeline in named.values():
+        collection.search_batch([next(iter(dataset.queries.values()))], k, pipeline=pipeline)
     outcomes: dict[str, Outcome] = {}
-    for name in names:
+    for name, pipeline in named.items():
         run, total_ms, stage_ms = _answers(
-            collection, dataset, pipeline=name, k=k, batch_size=batch_size, progress=progress
+            collection,
+            dataset,
+            name,
+            pipeline=pipeline,
+            k=k,
+            batch_size=batch_size,
+            progress=progress,
         )
         if runs_dir is not None:
             write_run(Path(runs_dir) / f"{_slug(dataset, name)}.trec", run)
-        outcomes[name] = _outcome(evaluator, run, total_ms=total_ms, stage_ms=stage_ms)
+        outcomes[name] = outcome_of(evaluator, run, total_ms=total_ms, stage_ms=stage_ms)
     about: dict[str, Json] = {"dataset": dataset.name, "split": dataset.split, "k": k}
-    warnings = (*dataset.warnings, *_cut_short(evaluator, k))
-    return Evaluation(outcomes, evaluator.names, len(dataset.queries), about, warnings)
+    warnings = (*dataset.warnings, *unknown, *_cut_short(evaluator, k))
+    n_queries, lower = len(dataset.queries), evaluator.lower_is_better
+    return Evaluation(outcomes, evaluator.names, n_queries, about, warnings, lower)
 
 
-def evaluate_run(
-    run_path: Path | str,
-    qrels_path: Path | str,
-    measures: Sequence[str] = DEFAULT_MEASURES,
-) -> Evaluation:
-    """Measures a run that some system wrote, against qrels; its order is trec_eval's.
-
-    The only pipeline is named by the run's tag, or by the file where the format has none. The
-    JSON form holds its figures a second time, under "measures".
-
-    Raises:
-        EvaluationError: if a file cannot be read, a measure is unknown, or the two files have no
-            query in common.
-    """
-    evaluator = Evaluator(read_qrels(qrels_path), measures)
-    run = read_run(run_path)
-    n_queries = len(evaluator.query_ids)
-    n_unjudged = len(run.doc_ids.keys() - set(evaluator.query_ids))
-    if n_unjudged == len(run.doc_ids):
-        raise EvaluationError(
-            f"{run_path}: none of its {n_unjudged:,} queries is among the {n_queries:,} that "
-            f"{qrels_path} judges; expected the same query_ids; check that they belong together"
-        )
-    outcome = _outcome(evaluator, run)
-    about: dict[str, Json] = {
-        "run": str(run_path),
-        "qrels": str(qrels_path),
-        "measures": dict(outcome.measures),
-    }
-    warnings: tuple[str, ...] = ()
-    if n_unjudged:
-        n_run = len(run.doc_ids)
-        warnings = (f"{n_unjudged:,} of {n_run:,} queries of the run have no judgement: left out",)
-    return Evaluation({run.name: outcome}, evaluator.names, n_queries, about, warnings)
+def _named(pipelines: Sequence[str | Pipeline]) -> dict[str, str | Pipeline]:
+    found: dict[str, str | Pipeline] = {}
+    for pipeline in pipelines:
+        name = pipeline if isinstance(pipeline, str) else pipeline.name
+        if found.setdefault(name, pipeline) != pipeline:
+            raise EvaluationError(
+                f"found two pipelines that are both called {name!r}; expected names that differ; "
+                "rename one of them"
+            )
+    return found
 
 
-def _check_request(pipelines: Sequence[str], k: int, batch_size: int) -> None:
+def _check_request(pipelines: Collection[str], k: int, batch_size: int) -> None:
     if not pipelines:
         raise EvaluationError("no pipeline is named; expected one or more, such as bm25; name one")
     for name, value in (("k", k), ("batch_size", batch_size)):
@@ -224,8 +167,9 @@ def _slug(dataset: Dataset, pipeline: str) -> str:
 def _answers(
     collection: Searchable,
     dataset: Dataset,
+    name: str,
     *,
-    pipeline: str,
+    pipeline: str | Pipeline,
     k: int,
     batch_size: int,
     progress: Callable[[str, int, int], None],
@@ -243,23 +187,21 @@ def _answers(
             by_stage[stage] = by_stage.get(stage, 0.0) + stage_ms
         doc_ids |= zip(query_ids[start:stop], ranked.doc_ids, strict=True)
         scores |= zip(query_ids[start:stop], ranked.scores, strict=True)
-        progress(pipeline, stop, len(texts))
-    return Run(quote(pipeline, safe=""), doc_ids, scores), total_ms, by_stage
+        progress(name, stop, len(texts))
+    return Run(quote(name, safe=""), doc_ids, scores), total_ms, by_stage
 
 
-def _outcome(
-    evaluator: Evaluator,
-    run: Run,
-    *,
-    total_ms: float | None = None,
-    stage_ms: Mapping[str, float] = MappingProxyType({}),
-) -> Outcome:
-    measured = evaluator.evaluate(run.doc_ids)
-    n_queries = len(evaluator.query_ids)
-    n_missing = sum(not run.doc_ids.get(query_id) for query_id in evaluator.query_ids)
-    query_ms = None if total_ms is None else total_ms / n_queries
-    each = {stage: ms / n_queries for stage, ms in stage_ms.items()}
-    return Outcome(measured.overall, measured.by_query, n_missing, query_ms, each)
+def _unknown(collection: Searchable, qrels: Qrels) -> tuple[str, ...]:
+    """What the qrels judge and the collection does not hold, if it can say what it holds."""
+    if not isinstance(collection, Holding):
+        return ()
+    judged = list(dict.fromkeys(doc_id for grades in qrels.values() for doc_id in grades))
+    known = set[str]()
+    for start, stop in ranges(len(judged), _LOOKED_UP):
+        ids = judged[start:stop]
+        found = collection.get(ids)
+        known.update(i for i, document in zip(ids, found, strict=True) if document is not None)
+    return unknown_documents(qrels, known)
 
 
 def _cut_short(evaluator: Evaluator, k: int) -> tuple[str, ...]:

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lexmax.errors import CorpusError, DiskFullError, EvaluationError
-from lexmax.lines import LONGEST_LINE, read_lines
+from lexmax.lines import LONGEST_LINE, read_expanded, read_lines
+
+_BLOCK = 1 << 20
+_BOM = b"\xef\xbb\xbf"
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -38,6 +41,41 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         ) from error
 
 
+def line_blocks(path: Path) -> Iterator[bytes]:
+    r"""Whole lines, some megabytes at a time, each block ending with \n; unpacked.
+
+    Raises:
+        EvaluationError: as `numbered_lines`.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from _whole_lines(read_expanded(file, str(path)))
+    except CorpusError as error:
+        raise EvaluationError(str(error)) from error
+    except OSError as error:
+        raise EvaluationError(
+            f"{path}: cannot be read ({error.strerror}); expected a text file, plain, gzip or "
+            "zstd; check the path, or fetch the file again"
+        ) from error
+
+
+def _whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    begun, size = list[bytes](), 0
+    is_first = True
+    for piece in pieces:
+        begun.append(piece)
+        size += len(piece)
+        if size >= _BLOCK and (end := piece.rfind(b"\n")) >= 0:
+            block = b"".join(begun)
+            cut = size - len(piece) + end + 1
+            yield block[:cut].removeprefix(_BOM if is_first else b"")
+            begun, size, is_first = [block[cut:]], len(block) - cut, False
+        elif size > _BLOCK + LONGEST_LINE:
+            raise CorpusError(f"a line is longer than {LONGEST_LINE >> 20} MiB")
+    if rest := b"".join(begun).removeprefix(_BOM if is_first else b""):
+        yield rest if rest.endswith(b"\n") else rest + b"\n"
+
+
 def decoded(path: Path, number: int, line: bytes) -> str:
     """A line as text.
 
@@ -58,6 +96,23 @@ def bad_line(path: Path, number: int, line: bytes, expected: str) -> EvaluationE
     """The error for a line that is not what its format asks for."""
     found = line[:80].decode(errors="replace")
     return EvaluationError(f"{path}:{number}: found {found!r}; expected {expected}; mend the line")
+
+
+def as_id(value: object) -> str | None:
+    """An id as text: files hold some as whole numbers; None for what is no id, or an empty one."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value) or None
+
+
+def delimiters(line: bytes) -> str:
+    """What to add to an error where fields are not separated as they should be; else nothing."""
+    for mark, name in ((b",", "commas"), (b";", "semicolons"), (b"|", "bars")):
+        if line.count(mark) > 1 and len(line.split()) < 3:
+            return f" (it seems that {name} separate the fields; put tabs in their place)"
+    if b"\t" not in line and len(line.split()) == 3:
+        return " (spaces stand where tabs should)"
+    return ""
 
 
 def check_ids(ids: Sequence[str]) -> None:

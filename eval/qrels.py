@@ -8,7 +8,16 @@ from typing import Any, TypeAlias
 import orjson
 
 from lexmax.errors import EvaluationError
-from lexmax.eval.files import bad_line, check_ids, decoded, numbered_lines, replace_file
+from lexmax.eval.files import (
+    as_id,
+    bad_line,
+    check_ids,
+    decoded,
+    delimiters,
+    numbered_lines,
+    replace_file,
+)
+from lexmax.eval.parquet import is_parquet, numbered_rows
 
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
 """query_id -> doc_id -> relevance: graded, 0 where not relevant.
@@ -16,19 +25,26 @@ Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
 Below 0 is not relevant either, and trec_eval takes it for not judged (`judged_only`, Bpref).
 """
 
+Subtopics: TypeAlias = Mapping[str, Mapping[str, frozenset[str]]]
+"""query_id -> doc_id -> the subtopics of the query that the document is relevant to."""
+
 # trec_eval counts grades in an array as long as the highest.
 MAX_RELEVANCE = 10_000
 
 _BEIR_FIELDS = ("query-id", "corpus-id", "score")
 _HEADINGS = frozenset({"score", "relevance", "rel", "label", "grade"})
-_Judgement: TypeAlias = tuple[str, str, str]
+_NO_SUBTOPIC = "0"
+_Judgement: TypeAlias = tuple[str, str, str, str]
+"""query_id, subtopic, doc_id, relevance"""
 
 
 def read_qrels(path: Path | str) -> dict[str, dict[str, int]]:
     """Relevance by doc_id by query_id, in the order of the file.
 
     Reads TREC (`query_id 0 doc_id relevance`, any white space between), BEIR (`query_id doc_id
-    relevance` with tabs, header or not) and JSON lines with BEIR's field names; .gz and .zst too.
+    relevance` with tabs, header or not), JSON lines and Parquet with BEIR's field names; text in
+    .gz and .zst too. Of a document that is judged for several subtopics (the second field of
+    TREC) the highest relevance counts.
 
     Raises:
         EvaluationError: if the file cannot be read, holds no judgement, or a line is none; or
@@ -36,20 +52,44 @@ def read_qrels(path: Path | str) -> dict[str, dict[str, int]]:
     """
     path = Path(path)
     qrels: dict[str, dict[str, int]] = {}
-    for number, (query_id, doc_id, grade) in _judgements(path):
+    subtopics: dict[tuple[str, str], str] = {}
+    for number, (query_id, subtopic, doc_id, grade) in _judgements(path):
         relevance = _relevance(path, number, grade)
-        before = qrels.setdefault(query_id, {}).setdefault(doc_id, relevance)
+        judged = qrels.setdefault(query_id, {})
+        before = judged.setdefault(doc_id, relevance)
         if before != relevance:
-            raise EvaluationError(
-                f"{path}:{number}: document {doc_id!r} has relevance {relevance} for query "
-                f"{query_id!r} but had {before} above; expected one judgement a pair; remove one"
-            )
+            if subtopics.get((query_id, doc_id), _NO_SUBTOPIC) == subtopic:
+                raise EvaluationError(
+                    f"{path}:{number}: document {doc_id!r} has relevance {relevance} for query "
+                    f"{query_id!r} but had {before} above; expected one judgement a pair; "
+                    "remove one"
+                )
+            judged[doc_id] = max(before, relevance)
+        if subtopic != _NO_SUBTOPIC:
+            subtopics[query_id, doc_id] = subtopic
     if not qrels:
         raise EvaluationError(
             f"{path}: holds no judgement; expected lines `query_id 0 doc_id relevance` (TREC) or "
             "`query_id doc_id relevance` with tabs (BEIR); check that it is the right file"
         )
     return qrels
+
+
+def read_subtopics(path: Path | str) -> dict[str, dict[str, frozenset[str]]]:
+    """Subtopics by doc_id by query_id, of TREC qrels whose second field is the subtopic.
+
+    Only documents of a relevance above 0 are in it.
+
+    Raises:
+        EvaluationError: as `read_qrels`.
+    """
+    path = Path(path)
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    for number, (query_id, subtopic, doc_id, grade) in _judgements(path):
+        judged = found.setdefault(query_id, {})
+        if _relevance(path, number, grade) > 0:
+            judged[doc_id] = judged.get(doc_id, frozenset()) | {subtopic}
+    return found
 
 
 def write_qrels(path: Path | str, qrels: Qrels) -> None:
@@ -71,12 +111,16 @@ def write_qrels(path: Path | str, qrels: Qrels) -> None:
 
 
 def _judgements(path: Path) -> Iterator[tuple[int, _Judgement]]:
+    if is_parquet(path):
+        for number, row in numbered_rows(path, _BEIR_FIELDS):
+            yield number, _from_record(path, number, row, shown=repr(row).encode())
+        return
     lines = numbered_lines(path)
     first = next(lines, None)
     if first is None:
         return
     split = _splitter(path, *first)
-    is_heading = split(*first)[2].lower() in _HEADINGS
+    is_heading = split(*first)[3].lower() in _HEADINGS
     for number, line in lines if is_heading else chain([first], lines):
         yield number, split(number, line)
 
@@ -89,14 +133,15 @@ def _splitter(path: Path, number: int, first: bytes) -> Callable[[int, bytes], _
         return lambda number, line: _from_tsv(path, number, line)
     if len(first.split()) == 4:
         return lambda number, line: _from_trec(path, number, line)
-    raise bad_line(path, number, first, "3 fields with tabs between (BEIR) or 4 fields (TREC)")
+    expected = "3 fields with tabs between (BEIR) or 4 fields (TREC)"
+    raise bad_line(path, number, first, expected + delimiters(first))
 
 
 def _from_tsv(path: Path, number: int, line: bytes) -> _Judgement:
     fields = decoded(path, number, line).split("\t")
     if len(fields) != 3 or not all(fields):
         raise bad_line(path, number, line, "`query_id doc_id relevance` with a tab between each")
-    return fields[0], fields[1], fields[2].strip()
+    return fields[0], _NO_SUBTOPIC, fields[1], fields[2].strip()
 
 
 def _from_trec(path: Path, number: int, line: bytes) -> _Judgement:
@@ -105,19 +150,31 @@ def _from_trec(path: Path, number: int, line: bytes) -> _Judgement:
     fields = line.split()
     if len(fields) != 4:
         raise bad_line(path, number, line, "4 fields, `query_id 0 doc_id relevance`")
-    return fields[0].decode(), fields[2].decode(), fields[3].decode()
+    query_id, subtopic, doc_id, grade = (field.decode() for field in fields)
+    return query_id, subtopic, doc_id, grade
 
 
 def _from_json(path: Path, number: int, line: bytes) -> _Judgement:
     try:
         record: Any = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        record = None
+    return _from_record(path, number, record, shown=line)
+
+
+def _from_record(path: Path, number: int, record: Any, *, shown: bytes) -> _Judgement:
+    try:
         query_id, doc_id, grade = (record[name] for name in _BEIR_FIELDS)
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         expected = "one JSON object with query-id, corpus-id and score"
-        raise bad_line(path, number, line, expected) from error
+        raise bad_line(path, number, shown, expected) from error
+    ids = as_id(query_id), as_id(doc_id)
+    if ids[0] is None or ids[1] is None:
+        expected = "query-id and corpus-id texts or whole numbers, not empty"
+        raise bad_line(path, number, shown, expected)
     if isinstance(grade, float) and grade.is_integer():
         grade = int(grade)
-    return str(query_id), str(doc_id), str(grade)
+    return ids[0], _NO_SUBTOPIC, ids[1], str(grade)
 
 
 def _relevance(path: Path, number: int, grade: str) -> int:

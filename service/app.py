@@ -1,7 +1,7 @@
 """The application: parts made, routes added, encoders loaded once, everything closed at the end."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -9,16 +9,24 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from lexmax.encoders import Encoders
-from lexmax.errors import LexmaxError
-from lexmax.service import problems, routes
+from lexmax.errors import LexmaxError, QueryError
+from lexmax.service import facades, problems, routes
 from lexmax.service.collections import NAME_RULE, OpenCollections
+from lexmax.service.facades.failures import Failures
+from lexmax.service.gate import Gate
+from lexmax.service.in_flight import InFlight
+from lexmax.service.key_file import KeyFile
+from lexmax.service.lanes import Lane
 from lexmax.service.logs import Log, make_log
+from lexmax.service.measured import Measured
 from lexmax.service.metrics import Metrics
 from lexmax.service.parts import Service
 from lexmax.service.request_log import RequestLog
 from lexmax.service.schemas import ProblemReply
+from lexmax.service.served_encoders import ServedEncoders
 from lexmax.service.settings import Settings
-from lexmax.service.threads import Threads
+from lexmax.service.shedding import Shedding
+from lexmax.service.tracing import Tracing, make_tracing
 
 _PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemReply, "description": description}
@@ -27,6 +35,7 @@ _PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
         ("5XX", "The service cannot answer"),
     )
 }
+_PROBLEM_SCHEMA = {"$ref": "#/components/schemas/ProblemReply"}
 
 
 def create_app(
@@ -40,20 +49,10 @@ def create_app(
         log: where it says what it does; JSON lines on stderr if absent.
 
     Raises:
-        StorageError: if the folder cannot be made or read.
+        InputError: if the file of keys cannot be read.
+        StorageError: if the folder of collections cannot be made or read.
     """
-    shared = encoders or Encoders()
-    service = Service(
-        settings=settings,
-        encoders=shared,
-        collections=OpenCollections(
-            settings.data, encoders=shared, delete_seconds=settings.stop_seconds
-        ),
-        metrics=Metrics(),
-        log=log or make_log(settings.log_level),
-        searching=Threads(settings.search_threads),
-        writing=Threads(settings.write_threads),
-    )
+    service = _service(settings, encoders or Encoders(), log or make_log(settings.log_level))
     app = FastAPI(
         title="lexmax",
         summary="Retrieval and reranking with learned sparse and multi-vector indexes",
@@ -64,11 +63,54 @@ def create_app(
         responses=_PROBLEM_RESPONSES,
     )
     app.state.service = service
-    app.add_middleware(RequestLog, log=service.log, metrics=service.metrics)
+    app.state.measured = Measured(service)
+    service.metrics.register(app.state.measured)
+    _add_layers(app, service)
     problems.install(app, service.log)
     routes.include(app)
+    facades.include(app)
     _correct_media_types(app)
     return app
+
+
+def _add_layers(app: FastAPI, service: Service) -> None:
+    """What is around all routes; the last one added is the first that a request comes to."""
+    settings, log, metrics = service.settings, service.log, service.metrics
+    tls = settings.tls_cert is not None
+    keys = None if settings.keys is None else KeyFile(settings.keys, log=log)
+    app.add_middleware(Gate, settings=settings, find=None if keys is None else keys.find)
+    app.add_middleware(RequestLog, log=log, metrics=metrics, tls=tls)
+    if settings.trace:
+        app.add_middleware(Tracing, **make_tracing())
+    app.add_middleware(Shedding, lanes=service.lanes, log=log, metrics=metrics, tls=tls)
+    app.add_middleware(Failures)
+
+
+def _service(settings: Settings, encoders: Encoders, log: Log) -> Service:
+    metrics = Metrics()
+    served = ServedEncoders(
+        encoders,
+        batch_tokens=settings.batch_tokens,
+        cache_bytes=settings.query_cache_bytes,
+        ran=metrics.batch,
+    )
+
+    def lane(name: str, n: int, most_waiting: int) -> Lane:
+        return Lane(name, n, most_waiting, waited=metrics.waited)
+
+    return Service(
+        settings=settings,
+        encoders=served,
+        collections=OpenCollections(
+            settings.data, encoders=served, delete_seconds=settings.stop_seconds
+        ),
+        metrics=metrics,
+        log=log,
+        searching=lane("search", settings.search_threads, settings.search_queue),
+        writing=lane("write", settings.write_threads, settings.write_queue),
+        encoding=lane("encode", settings.encode_threads, settings.encode_queue),
+        in_flight=InFlight(settings.max_requests, settings.max_held_bytes),
+    )
 
 
 @asynccontextmanager
@@ -82,8 +124,15 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
             service.readiness.missing = "it is stopping"
             background.cancel_scope.cancel()
     finally:
-        await to_thread.run_sync(service.collections.close)
+        await to_thread.run_sync(_close, service)
         service.log.info("stopped")
+
+
+def _close(service: Service) -> None:
+    for lane in service.lanes.values():
+        lane.close()
+    service.collections.close()
+    service.encoders.close()
 
 
 async def _prepare(service: Service) -> None:
@@ -99,13 +148,17 @@ async def _prepare(service: Service) -> None:
 
 def _warm(service: Service) -> None:
     for spec in service.settings.warm:
-        service.encoders.multivector(spec).encode_queries(["warm"])
+        service.encoders.query_tokens(service.encoders.multivector(spec), "warm")
     for name in service.collections.misnamed():
         service.log.error("collection_not_served", folder=name, expected_name=NAME_RULE)
+    for spec in service.settings.rerankers:
+        service.encoders.pairs(spec).score("warm", ["warm"])
+    for spec in service.settings.models:
+        service.encoders.load(spec)
     for name in service.collections.names():
         try:
-            with service.collections.using(name):
-                pass
+            with service.collections.using(name) as collection, suppress(QueryError):
+                collection.search("warm", 1)  # loads encoders, and touches what searches read
         except LexmaxError as error:
             service.log.error("collection_not_opened", error=type(error).__name__, found=str(error))
 
@@ -120,7 +173,7 @@ def _correct_media_types(app: FastAPI) -> None:
             for operation in path.values():
                 for status in _PROBLEM_RESPONSES:
                     content = operation["responses"][status]["content"]
-                    if "application/json" in content:
+                    if content.get("application/json", {}).get("schema") == _PROBLEM_SCHEMA:
                         content[problems.MEDIA_TYPE] = content.pop("application/json")
         return schema
 

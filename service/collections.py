@@ -4,7 +4,7 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from lexmax.index.durable import sync_folder
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.index.lock import WriterLock
+from lexmax.passages import PassagePlan
 
 NAME_RULE = "^[a-z0-9][a-z0-9_-]{0,63}$"
 _NAME = re.compile(NAME_RULE)
@@ -76,6 +77,11 @@ class OpenCollections:
                 and Layout(path).catalog.is_file()
             )
 
+    def opened(self) -> list[str]:
+        """Names of those that are open, sorted."""
+        with self._changed:
+            return sorted(self._opened)
+
     @contextmanager
     def using(self, name: str) -> Generator[Collection, None, None]:
         """The collection, kept from being closed meanwhile.
@@ -93,16 +99,32 @@ class OpenCollections:
                 opened.users -= 1
                 self._changed.notify_all()
 
-    def create(self, name: str, *, sparse: str | None, multivector: str | None) -> None:
+    def create(
+        self,
+        name: str,
+        *,
+        sparse: str | None,
+        multivector: str | None,
+        fields: Mapping[str, str] | None = None,
+        pooled: str | None = None,
+        passages: PassagePlan | None = None,
+    ) -> None:
         """Make an empty collection and open it.
 
         Raises:
             CollectionExistsError: if the name is taken.
             EncoderError: if there is no such encoder.
+            InputError: if a field's name is none.
         """
         with self._claim(name):
             made = Collection.create(
-                self._path(name), sparse=sparse, multivector=multivector, encoders=self._encoders
+                self._path(name),
+                sparse=sparse,
+                multivector=multivector,
+                fields=fields,
+                pooled=pooled,
+                passages=passages,
+                encoders=self._encoders,
             )
             with self._changed:
                 self._opened[name] = _Opened(made)

@@ -1,18 +1,22 @@
 """What does a route work with? The parts of one running service."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
 from lexmax.collection import Collection
-from lexmax.encoders import Encoders
+from lexmax.service.calls import Call
 from lexmax.service.collections import OpenCollections
+from lexmax.service.in_flight import InFlight
+from lexmax.service.lanes import Lane
 from lexmax.service.logs import Log
 from lexmax.service.metrics import Metrics
+from lexmax.service.permissions import LaneName
+from lexmax.service.rates import Rates
+from lexmax.service.served_encoders import ServedEncoders
 from lexmax.service.settings import Settings
-from lexmax.service.threads import Threads
 
 T = TypeVar("T")
 
@@ -26,24 +30,41 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Everything that requests share."""
+    """Everything that requests share, and the one request that it is seen from.
+
+    `searching`, `writing` and `encoding` are the lanes of these kinds of work.
+    """
 
     settings: Settings
-    encoders: Encoders
+    encoders: ServedEncoders
     collections: OpenCollections
     metrics: Metrics
     log: Log
-    searching: Threads
-    writing: Threads
+    searching: Lane
+    writing: Lane
+    encoding: Lane
+    in_flight: InFlight
+    rates: Rates = field(default_factory=Rates)
     readiness: Readiness = field(default_factory=Readiness)
+    call: Call = field(default_factory=Call)
+
+    @property
+    def lanes(self) -> Mapping[LaneName, Lane]:
+        """All lanes by name."""
+        return {"search": self.searching, "write": self.writing, "encode": self.encoding}
 
     async def read(self, name: str, work: Callable[[Collection], T]) -> T:
         """What `work` finds in the collection, on a thread for searching."""
-        return await self.searching.run(lambda: self._with(name, work))
+        return await self.searching.run(lambda: self._with(name, work), self.call)
 
     async def write(self, name: str, work: Callable[[Collection], T]) -> T:
         """What `work` answers, on a thread for writing: long writes never hold up searches."""
-        return await self.writing.run(lambda: self._with(name, work))
+        return await self.writing.run(lambda: self._with(name, work), self.call)
+
+    def took(self, pipeline: str, timings_ms: Mapping[str, float]) -> None:
+        """Count what the stages of this request took."""
+        self.metrics.stages(pipeline, timings_ms)
+        self.call.timings_ms.update(timings_ms)
 
     def _with(self, name: str, work: Callable[[Collection], T]) -> T:
         with self.collections.using(name) as collection:
@@ -56,4 +77,16 @@ def service_of(request: Request) -> Service:
     return service
 
 
-Parts = Annotated[Service, Depends(service_of)]
+def call_of(request: Request) -> Call:
+    """The request's own time and client."""
+    call: Call = request.state.call
+    return call
+
+
+async def _seen_from(request: Request) -> Service:
+    # Not a plain function: FastAPI would call that on a thread.
+    call: Call | None = getattr(request.state, "call", None)
+    return service_of(request) if call is None else replace(service_of(request), call=call)
+
+
+Parts = Annotated[Service, Depends(_seen_from)]

@@ -36,10 +36,13 @@ class Problem:
 class Refusal(Exception):
     """A request that the service itself refuses, before any collection sees it."""
 
-    def __init__(self, problem: Problem, detail: str) -> None:
+    def __init__(
+        self, problem: Problem, detail: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(detail)
         self.problem = problem
         self.detail = detail
+        self.headers = dict(headers or {})
 
 
 INVALID_REQUEST = Problem(422, "invalid_request", "The request does not have the expected shape")
@@ -47,6 +50,13 @@ OVER_LIMIT = Problem(422, "over_limit", "The request is larger than this service
 MALFORMED_JSON = Problem(400, "malformed_json", "The body is not JSON that can be trusted")
 BODY_TOO_LARGE = Problem(413, "body_too_large", "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Problem(415, "unsupported_media_type", "The body must be plain JSON")
+UNAUTHENTICATED = Problem(401, "unauthenticated", "A valid key is needed")
+FORBIDDEN = Problem(403, "forbidden", "The key may not do this")
+RATE_LIMITED = Problem(429, "rate_limited", "The key has asked too often")
+OVERLOADED = Problem(503, "overloaded", "The service has too much to do")
+DEADLINE_EXCEEDED = Problem(504, "deadline_exceeded", "The time for the answer was over")
+BODY_TIMEOUT = Problem(408, "body_timeout", "The body took too long to arrive")
+HOST_NOT_ALLOWED = Problem(421, "host_not_allowed", "The service is not called by this name")
 DOCUMENT_NOT_FOUND = Problem(404, "document_not_found", "No such document")
 NOT_READY = Problem(503, "not_ready", "The service is not ready")
 CLIENT_GONE = Problem(499, "client_gone", "The client left before its body had arrived")
@@ -82,6 +92,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = MappingProxyType(
         errors.LexmaxError: INTERNAL,
         errors.InputError: Problem(422, "invalid_input", "The input cannot be used"),
         errors.QueryError: Problem(422, "query_invalid", "The query cannot be answered"),
+        errors.FilterError: Problem(422, "filter_invalid", "The filter cannot be used"),
         errors.PipelineError: Problem(
             422, "pipeline_unavailable", "The collection cannot run this pipeline"
         ),
@@ -180,7 +191,7 @@ def install(app: FastAPI, log: Log) -> None:
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refusal)
-        return problem_reply(request.scope, error.problem, error.detail)
+        return problem_reply(request.scope, error.problem, error.detail, headers=error.headers)
 
     async def failed(request: Request, error: Exception) -> Response:
         problem = problem_of(error)

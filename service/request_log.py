@@ -15,16 +15,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lexmax.service.logs import Log
 from lexmax.service.metrics import Metrics
 from lexmax.service.problems import INTERNAL, problem_reply
+from lexmax.service.reply_headers import with_security
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_WORTH_SAYING_S = 0.001
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class RequestLog:
     """Outermost layer: gives each request an id, answers what nothing else did, and reports it."""
 
-    def __init__(self, app: ASGIApp, *, log: Log, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, log: Log, metrics: Metrics, tls: bool = False) -> None:
+        """`tls` says whether replies go to clients encrypted."""
         self._app = app
+        self._tls = tls
         self._log = log
         self._metrics = metrics
 
@@ -34,8 +38,8 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         state: dict[str, Any] = scope.setdefault("state", {})
-        state["request_id"] = _request_id(scope)
-        reply = _Reply(send, state["request_id"])
+        state["request_id"] = request_id(scope)
+        reply = _Reply(send, state["request_id"], tls=self._tls)
         start = time.perf_counter()
         try:
             await self._app(scope, receive, reply)
@@ -56,27 +60,36 @@ class RequestLog:
         if code := state.get("code"):
             self._metrics.problem(code)
             fields["code"] = code
+        if trace := state.get("trace_id"):
+            fields["trace_id"] = trace
+        if key := state.get("key"):
+            fields["key"] = key.key_id
+        if (call := state.get("call")) and call.waited_s > _WORTH_SAYING_S:
+            fields["waited_ms"] = round(call.waited_s * 1000, 2)
         self._log.info(
             "request", request_id=state["request_id"], method=method, route=route, **fields
         )
 
 
 class _Reply:
-    """`send`, with the request id added and the status kept."""
+    """`send`, with the request id and what browsers must know added, and the status kept."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, *, tls: bool) -> None:
         self._send = send
+        self._tls = tls
         self._header = (b"x-request-id", request_id.encode())
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), self._header]
+            headers = (*message.get("headers", ()), self._header)
+            message["headers"] = with_security(headers, tls=self._tls)
         await self._send(message)
 
 
-def _request_id(scope: Scope) -> str:
+def request_id(scope: Scope) -> str:
+    """The request's own id where it names a sane one, or a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
             return str(value.decode())

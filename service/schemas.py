@@ -6,6 +6,8 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from lexmax.index.fields import MAX_FIELDS, FieldType
+from lexmax.passages import MAX_WINDOW
 from lexmax.service.collections import NAME_RULE
 
 CollectionName = Annotated[str, Path(pattern=NAME_RULE, description="Name of the collection")]
@@ -27,11 +29,32 @@ class _Reply(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class PassagesSpec(_Request):
+    """How documents are split: docs/long-documents.md."""
+
+    window: int = Field(default=180, ge=1, le=MAX_WINDOW, description="Tokens of a passage at most")
+    stride: int = Field(
+        default=90, ge=1, le=MAX_WINDOW, description="Tokens from one passage to the next"
+    )
+
+
 class CollectionSpec(_Request):
     """The indexes that a new collection keeps; null leaves one out."""
 
     sparse: _EncoderSpec | None = Field(default="bm25", examples=["bm25?stemmer=english"])
     multivector: _EncoderSpec | None = Field(default="minilm", examples=["minilm"])
+    pooled: _EncoderSpec | None = Field(
+        default=None, description="Of one vector a document", examples=["minilm-pooled"]
+    )
+    fields: dict[Annotated[str, Field(max_length=64)], FieldType] = Field(
+        default_factory=dict[str, FieldType],
+        max_length=MAX_FIELDS,
+        description="Entries of the metadata that filters can name, with their types",
+        examples=[{"year": "integer", "lang": "keyword"}],
+    )
+    passages: PassagesSpec | None = Field(
+        default=None, description="How documents are split; null splits none"
+    )
 
 
 class NewDocument(_Request):
@@ -60,7 +83,23 @@ class SearchRequest(_Request):
 
     query: str = Field(examples=["how are segments stored?"])
     k: int = Field(default=10, ge=1, description="Hits to return")
-    pipeline: str | None = Field(default=None, max_length=64, examples=["hybrid"])
+    offset: int = Field(default=0, ge=0, description="Hits to leave out before them")
+    pipeline: Annotated[str, Field(max_length=64)] | dict[str, JsonValue] | None = Field(
+        default=None,
+        description="A preset's name, or a pipeline as docs/pipelines.md describes them",
+        examples=["hybrid"],
+    )
+    filter: dict[str, JsonValue] | str | None = Field(
+        default=None,
+        description="Conditions on declared fields, as docs/filters.md describes them",
+        examples=[{"must": [{"field": "year", "range": {"gte": 2020}}]}],
+    )
+    timeout_ms: float | None = Field(
+        default=None, gt=0, description="When to leave out the stages that can be left out"
+    )
+    min_relevance: float | None = Field(
+        default=None, ge=0, le=1, description="Of what is returned; needs a calibration"
+    )
 
 
 class TextDocument(_Request):
@@ -96,6 +135,7 @@ class SegmentReply(_Reply):
     segment_id: str
     n_docs: int
     bytes: int
+    n_passages: int | None = Field(default=None, description="Where documents are split")
 
 
 class CollectionReply(_Reply):
@@ -106,6 +146,10 @@ class CollectionReply(_Reply):
     n_pending: int = Field(description="Documents that are searchable but in no segment yet")
     generation: int = Field(description="Grows with every change")
     encoders: dict[str, str]
+    fields: dict[str, FieldType]
+    passages: dict[str, int] | None = Field(
+        description="Window and stride in tokens; null where documents are not split"
+    )
     pipelines: list[str]
     segments: list[SegmentReply]
     bytes: int
@@ -134,12 +178,37 @@ class DocumentReply(_Reply):
     metadata: Mapping[str, JsonValue]
 
 
+class PassageReply(_Reply):
+    """A piece of a document."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    start: int = Field(description="In characters of the document's text, from 0")
+    end: int = Field(description="The first character behind it")
+    text: str
+
+
 class HitReply(DocumentReply):
     """A document of a result, with what each stage gave it."""
 
     rank: int
     score: float
     scores: Mapping[str, float]
+    relevance: float | None = Field(
+        default=None, description="From 0 to 1, where the pipeline has a calibration"
+    )
+    passage: PassageReply | None = Field(
+        default=None, description="Its best one, where documents are split"
+    )
+
+
+class StageReply(_Reply):
+    """What one stage did."""
+
+    stage: str
+    n_in: int = Field(description="Hits that went in")
+    n_out: int = Field(description="Hits that came out")
+    ms: float
 
 
 class SearchReply(_Reply):
@@ -149,6 +218,10 @@ class SearchReply(_Reply):
     pipeline: str
     generation: int
     timings_ms: Mapping[str, float]
+    stages: list[StageReply] = Field(description="In the order in which they ran")
+    n_filtered: int | None = Field(description="Hits that were not relevant enough")
+    partial: bool = Field(description="Whether time ran out before all stages had run")
+    notes: list[str] = Field(description="What should be known, such as a stage left out")
 
 
 class RerankResult(_Reply):

@@ -1,5 +1,6 @@
 """How is the service set up? One frozen value, read in one place."""
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lexmax.errors import InputError
 
 PREFIX = "LEXMAX_"
+
+
+def _search_threads() -> int:
+    # Two more: while some wait for an encoder or a disk, the cores have something to do.
+    return min(max(len(os.sched_getaffinity(0)) + 2, 4), 256)
 
 
 class Settings(BaseSettings):
@@ -29,9 +35,49 @@ class Settings(BaseSettings):
     warm: tuple[str, ...] = Field(
         default=("minilm",), description="Multi-vector encoders loaded before the service is ready"
     )
-    search_threads: int = Field(default=8, ge=1, le=256)
+    keys: Path | None = Field(
+        default=None,
+        description="File of keys, as `lexmax keys` writes it; without it none is asked",
+    )
+    insecure: bool = Field(
+        default=False, description="Answer others than this machine without asking for a key"
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="Names, beside localhost, that a service without keys is called by"
+    )
+    public_metrics: bool = Field(default=False, description="Ask for no key at /metrics")
+    per_second: float | None = Field(
+        default=None, gt=0, description="Requests of one key; those of a key's own come first"
+    )
+    tls_cert: Path | None = Field(default=None, description="Certificates, PEM, ours first")
+    tls_key: Path | None = Field(default=None, description="Private key of the first, PEM")
+    search_threads: int = Field(
+        default_factory=_search_threads, ge=1, le=256, description="By default two more than cores"
+    )
+    search_queue: int = Field(default=32, ge=0, description="Searches that may wait for a thread")
     write_threads: int = Field(default=2, ge=1, le=64)
+    write_queue: int = Field(default=64, ge=0, description="Writes that may wait for a thread")
+    encode_threads: int = Field(default=4, ge=1, le=64)
+    encode_queue: int = Field(
+        default=16, ge=0, description="Requests to encode or rerank that may wait for a thread"
+    )
+    batch_tokens: int = Field(
+        default=4096, ge=1, description="Of several requests that go through a model together"
+    )
+    query_cache_bytes: int = Field(
+        default=64_000_000, ge=0, description="Of encoded queries that are kept; 0 keeps none"
+    )
+    max_requests: int = Field(default=256, ge=1, description="At one time")
+    max_held_bytes: int = Field(
+        default=256_000_000, ge=1, description="Of all bodies that are being read or answered"
+    )
+    max_timeout_ms: float = Field(default=600_000, gt=0, description="That a request may ask for")
+    body_seconds: float = Field(default=30, gt=0, description="In which a body must have arrived")
     stop_seconds: int = Field(default=30, ge=1, description="Grace for requests when stopping")
+    drain_seconds: float = Field(
+        default=0, ge=0, description="From being told to stop until new connections are refused"
+    )
+    trace: bool = Field(default=False, description="Send OpenTelemetry spans; needs lexmax[otel]")
     max_body_bytes: int = Field(default=2_000_000, ge=1)
     max_documents_bytes: int = Field(default=32_000_000, ge=1)
     max_json_depth: int = Field(default=64, ge=2, le=512)
@@ -39,6 +85,12 @@ class Settings(BaseSettings):
     max_rerank_documents: int = Field(default=1000, ge=1)
     max_query_chars: int = Field(default=8192, ge=1)
     max_k: int = Field(default=10_000, ge=1)
+    rerankers: tuple[str, ...] = Field(
+        default=(), description="Scorers of pairs that pipelines of requests may name"
+    )
+    models: tuple[str, ...] = Field(
+        default=(), description="Other encoders that requests may name, by the name of the folder"
+    )
 
     def __init__(self, **given: Any) -> None:
         try:

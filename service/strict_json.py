@@ -10,11 +10,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Literal, cast
 
 import orjson
-from anyio import to_thread
+from anyio import fail_after, to_thread
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from lexmax.service.guard import guarded
+from lexmax.service.parts import call_of, service_of
 from lexmax.service.problems import (
+    BODY_TIMEOUT,
     BODY_TOO_LARGE,
     MALFORMED_JSON,
     UNSUPPORTED_MEDIA_TYPE,
@@ -54,18 +57,19 @@ class StrictRoute(APIRoute):
         """FastAPI's own, behind the strict reading of the body."""
         answer = super().get_route_handler()
         if self.body_field is None:
-            return answer
+            return guarded(self, answer)
 
         async def answer_strictly(request: Request) -> Response:
             settings: Settings = request.app.state.service.settings
             content = await read_body(request, getattr(settings, self.limit))
+            call_of(request).receive = request.receive  # from here on it tells of the client alone
             if not content:
                 return await answer(StrictRequest(request, content, None))
             check_media_type(request)
             value = await _parse_aside(content, settings.max_json_depth)
             return await answer(StrictRequest(request, content, value))
 
-        return answer_strictly
+        return guarded(self, answer_strictly)
 
 
 class DocumentsRoute(StrictRoute):
@@ -78,8 +82,30 @@ async def read_body(request: Request, limit: int) -> bytes:
     """The body's bytes; what passes `limit` is read and dropped, so that the reply can arrive.
 
     Raises:
-        Refusal: 413 if the body has more than `limit` bytes.
+        Refusal: 413 if the body has more than `limit` bytes, 408 if it does not arrive in time, 503
+            if the service holds too many bytes.
     """
+    service = service_of(request)
+    try:
+        with fail_after(service.settings.body_seconds):
+            size, chunks = await _read(request, limit)
+    except TimeoutError:
+        raise Refusal(
+            BODY_TIMEOUT,
+            f"the body did not arrive within {service.settings.body_seconds:g} seconds; expected "
+            "all of it; send it faster, or in parts",
+            headers={"connection": "close"},
+        ) from None
+    if size > limit:
+        raise Refusal(
+            BODY_TOO_LARGE,
+            f"the body has more than {limit} bytes; expected at most that; send it in parts",
+        )
+    return b"".join(chunks)
+
+
+async def _read(request: Request, limit: int) -> tuple[int, list[bytes]]:
+    service, call = service_of(request), call_of(request)
     chunks: list[bytes] = []
     size = 0
     # A reply sent while the client still writes is lost to a reset connection; past this
@@ -88,15 +114,11 @@ async def read_body(request: Request, limit: int) -> bytes:
     async for chunk in request.stream():
         size += len(chunk)
         if size <= limit:
+            service.in_flight.hold(call, len(chunk))
             chunks.append(chunk)
         elif size > last:
             break
-    if size > limit:
-        raise Refusal(
-            BODY_TOO_LARGE,
-            f"the body has more than {limit} bytes; expected at most that; send it in parts",
-        )
-    return b"".join(chunks)
+    return size, chunks
 
 
 def check_media_type(request: Request) -> None:

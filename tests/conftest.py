@@ -43,13 +43,35 @@ class WordVectors:
     def encode_queries(self, texts: Sequence[str]) -> TokenBatch:
         return self.encode_documents(texts)
 
+    def token_texts(self, texts: Sequence[str], *, queries: bool) -> list[list[str]]:
+        return [text.lower().split() for text in texts]
+
     def _vector(self, word: str) -> np.ndarray:
         seed = xxhash.xxh32_intdigest(word.encode())
         vector = np.random.default_rng(seed).standard_normal(self.dim)
         return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
+class MeanVectors:
+    """A dense encoder that costs nothing: the mean of a text's word vectors."""
+
+    dim = WordVectors.dim
+    spec = "minilm-pooled"
+    fingerprint = "means of word vectors"
+
+    def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
+        batch = WordVectors().encode_documents(texts)
+        means = [batch.row(i).sum(axis=0) / max(1, len(batch.row(i))) for i in range(len(batch))]
+        return np.array(means, np.float32).reshape(-1, self.dim)
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self.encode_documents(texts)
+
+
 @pytest.fixture
 def cheap_encoders() -> Encoders:
-    """The real bm25, and word vectors in the place of a neural encoder."""
-    return Encoders(multivector={"minilm": Recipe({}, lambda values: WordVectors())})
+    """The real bm25, and word vectors in the place of neural encoders."""
+    return Encoders(
+        multivector={"minilm": Recipe({}, lambda values: WordVectors())},
+        dense={"minilm-pooled": Recipe({}, lambda values: MeanVectors())},
+    )

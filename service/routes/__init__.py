@@ -2,10 +2,10 @@
 
 from fastapi import FastAPI
 
-from lexmax.service.routes import collections, documents, rerank, search, status
+from lexmax.service.routes import collections, documents, encode, explain, rerank, search, status
 
 
 def include(app: FastAPI) -> None:
     """Add every route to `app`."""
-    for room in (status, collections, documents, search, rerank):
+    for room in (status, collections, documents, search, explain, encode, rerank):
         app.include_router(room.router)

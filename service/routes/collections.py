@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Request, Response, status
 
 from lexmax.collection import Collection
+from lexmax.passages import PassagePlan
+from lexmax.service.guard import seen_collections
 from lexmax.service.parts import Parts
 from lexmax.service.schemas import (
     CollectionEntry,
@@ -19,10 +21,12 @@ router = APIRouter(tags=["collections"], route_class=StrictRoute)
 
 
 @router.get("/v1/collections")
-async def list_collections(service: Parts) -> CollectionList:
-    """The names of all collections, sorted."""
-    names = await service.searching.run(service.collections.names)
-    return CollectionList(collections=[CollectionEntry(name=name) for name in names])
+async def list_collections(request: Request, service: Parts) -> CollectionList:
+    """The names of all collections that the key may read, sorted."""
+    names = await service.searching.run(service.collections.names, service.call)
+    return CollectionList(
+        collections=[CollectionEntry(name=name) for name in seen_collections(request, names)]
+    )
 
 
 @router.put("/v1/collections/{name}", status_code=status.HTTP_201_CREATED)
@@ -33,9 +37,18 @@ async def create_collection(
     chosen = spec or CollectionSpec()
 
     def create() -> None:
-        service.collections.create(name, sparse=chosen.sparse, multivector=chosen.multivector)
+        service.collections.create(
+            name,
+            sparse=chosen.sparse,
+            multivector=chosen.multivector,
+            fields=chosen.fields,
+            pooled=chosen.pooled,
+            passages=None
+            if (asked := chosen.passages) is None
+            else PassagePlan(asked.window, asked.stride),
+        )
 
-    await service.writing.run(create)
+    await service.writing.run(create, service.call)
     return await service.read(name, lambda collection: _described(name, collection))
 
 
@@ -48,7 +61,7 @@ async def describe_collection(name: CollectionName, service: Parts) -> Collectio
 @router.delete("/v1/collections/{name}", status_code=status.HTTP_204_NO_CONTENT)
 async def delete_collection(name: CollectionName, service: Parts) -> Response:
     """Remove the collection and all its documents, once requests that use it have ended."""
-    await service.writing.run(lambda: service.collections.delete(name))
+    await service.writing.run(lambda: service.collections.delete(name), service.call)
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 

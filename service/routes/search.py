@@ -4,9 +4,10 @@ from fastapi import APIRouter, Response
 
 from lexmax.collection import Collection
 from lexmax.results import SearchResult
-from lexmax.service.limits import check_count, check_query
+from lexmax.service.limits import asked_pipeline, check_count, check_query
+from lexmax.service.metrics import pipeline_label
 from lexmax.service.parts import Parts
-from lexmax.service.schemas import CollectionName, HitReply, SearchReply, SearchRequest
+from lexmax.service.schemas import CollectionName, HitReply, SearchReply, SearchRequest, StageReply
 from lexmax.service.strict_json import StrictRoute
 
 router = APIRouter(tags=["search"], route_class=StrictRoute)
@@ -16,21 +17,36 @@ router = APIRouter(tags=["search"], route_class=StrictRoute)
 async def search(name: CollectionName, body: SearchRequest, service: Parts) -> Response:
     """The best k documents, fewer if the collection has fewer, with scores by stage."""
     check_query(body.query, service.settings)
-    check_count("k", body.k, service.settings.max_k, unit="hits")
+    check_count("offset + k", body.offset + body.k, service.settings.max_k, unit="hits")
+    asked = None if body.pipeline is None else asked_pipeline(body.pipeline, service.settings)
+    service.call.ends_within(body.timeout_ms)
 
     def answer(collection: Collection) -> bytes:
-        result = collection.search(body.query, body.k, pipeline=body.pipeline)
-        service.metrics.stages(result.pipeline, result.timings_ms)
+        result = collection.search(
+            body.query,
+            body.k,
+            pipeline=asked,
+            filter=body.filter,
+            offset=body.offset,
+            timeout_ms=service.call.left_ms(),
+            min_relevance=body.min_relevance,
+        )
+        service.took(pipeline_label(result.pipeline), result.timings_ms)
         # Ten thousand hits take a while to write: here, on the thread, not on the event loop.
-        return _reply(result).model_dump_json().encode()
+        return search_reply(result).model_dump_json().encode()
 
     return Response(await service.read(name, answer), media_type="application/json")
 
 
-def _reply(result: SearchResult) -> SearchReply:
+def search_reply(result: SearchResult) -> SearchReply:
+    """The result as clients get it."""
     return SearchReply(
         hits=[HitReply.model_validate(hit, from_attributes=True) for hit in result.hits],
         pipeline=result.pipeline,
         generation=result.generation,
         timings_ms=result.timings_ms,
+        stages=[StageReply.model_validate(one, from_attributes=True) for one in result.stages],
+        n_filtered=result.n_filtered,
+        partial=result.partial,
+        notes=list(result.notes),
     )

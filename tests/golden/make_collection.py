@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lexmax.collection import Collection
 from lexmax.encoders import Encoders
@@ -25,6 +26,24 @@ TEXTS = (
     "",
 )
 DIM = 16
+
+
+class Means:
+    """The mean of a text's words, as `Letters` has them."""
+
+    spec = "minilm-pooled"
+    fingerprint = "means of letters, version 1"
+    dim = DIM
+
+    def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One row a text; zeros for one without words."""
+        batch = Letters().encode_documents(texts)
+        rows = [batch.row(i).sum(axis=0) / max(1, len(batch.row(i))) for i in range(len(batch))]
+        return np.array(rows, np.float32).reshape(-1, DIM)
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As documents."""
+        return self.encode_documents(texts)
 
 
 class Letters:
@@ -52,8 +71,22 @@ class Letters:
 
 
 def encoders() -> Encoders:
-    """Letters in the place of the neural encoder; the real bm25."""
-    return Encoders(multivector={"minilm": Recipe({}, lambda values: Letters())})
+    """Letters in the place of neural encoders; the real bm25."""
+    return Encoders(
+        multivector={"minilm": Recipe({}, lambda values: Letters())},
+        dense={"minilm-pooled": Recipe({}, lambda values: Means())},
+    )
+
+
+def create(path: Path) -> Collection:
+    """An empty collection that has whatever this version knows of."""
+    return Collection.create(
+        path,
+        pooled="minilm-pooled",
+        fields={"number": "integer"},
+        neighbours=2,
+        encoders=encoders(),
+    )
 
 
 def documents() -> list[Document]:
@@ -70,7 +103,7 @@ def main() -> int:
     if path.exists():
         sys.stderr.write(f"{path} is there already; golden files are never written anew\n")
         return 1
-    with Collection.create(path, encoders=encoders()) as collection:
+    with create(path) as collection:
         collection.add(documents())
         collection.flush()
         collection.add([Document("doc/2", "A wing of a bird lifts it too.", title="New")])

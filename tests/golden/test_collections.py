@@ -51,6 +51,10 @@ def test_an_old_collection_verifies_and_searches(path: Path, maker: ModuleType) 
         # A little above 2, the most that two words can reach: vectors are rounded to 8 bits.
         assert exact[0].score == np.float32(2.0067994594573975)
         assert hits[0].score == np.float32(1.3161342144012451)
+        if collection.encoders.pooled is not None:
+            pooled = collection.search("calcium bones", 10, pipeline="pooled").hits
+            assert [hit.doc_id for hit in pooled] == [f"doc/{i}" for i in (4, 5, 2, 1, 0)]
+            assert pooled[0].score == np.float32(0.8920764327049255)
 
 
 def test_an_old_collection_takes_new_documents(path: Path, maker: ModuleType) -> None:
@@ -63,7 +67,7 @@ def test_an_old_collection_takes_new_documents(path: Path, maker: ModuleType) ->
 
 def test_the_same_documents_still_give_the_same_bytes(maker: ModuleType, tmp_path: Path) -> None:
     """Fails where a build writes the current version differently: that needs a new version."""
-    with Collection.create(tmp_path / "fresh", encoders=maker.encoders()) as collection:
+    with maker.create(tmp_path / "fresh") as collection:
         collection.add(maker.documents())
         collection.flush()
     current = HERE / f"collection-v{FORMAT_VERSION}"

@@ -33,3 +33,11 @@ def test_published_figure_to_four_digits(shared_data: Path, name: str) -> None:
     assert evaluation.n_queries == N_QUERIES[track]
     assert outcome.n_missing == 0
     assert evaluation.warnings == ()
+
+
+def test_pooled_vectors_on_scifact_to_three_digits(shared_data: Path) -> None:
+    # all-MiniLM-L6-v2, cosine of mean-pooled vectors, title and text, 256 tokens; the ten best.
+    run = Path(__file__).parent / "scifact.test.minilm-pooled.trec.gz"
+    evaluation = evaluate_run(run, shared_data / "scifact" / "qrels" / "test.tsv", ["nDCG@10"])
+    assert round(evaluation.pipelines["minilm-pooled"].measures["nDCG@10"], 3) == 0.645
+    assert evaluation.n_queries == 300

@@ -202,7 +202,7 @@ def test_paths_that_hold_no_collection_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_collection_needs_an_encoder_that_exists(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected one or both"):
+    with pytest.raises(InputError, match="expected one or more"):
         Collection.create(tmp_path / "a", sparse=None, multivector=None)
     with pytest.raises(EncoderError):
         Collection.create(tmp_path / "b", sparse="bm52", multivector=None)

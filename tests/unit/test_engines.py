@@ -3,8 +3,7 @@ import pytest
 
 from lexmax.errors import PipelineError, QueryError
 from lexmax.index import oracle_sparse
-from lexmax.index.engines import AUTO, EXACT, parse_engine
-from lexmax.index.multivector_engines import EXACT_MAXSIM, parse_multivector_engine
+from lexmax.index.engines import AUTO, parse_engine
 from lexmax.index.sparse import SparseIndex
 from lexmax.stages import named
 from lexmax.types import SparseBatch
@@ -90,8 +89,8 @@ def test_nonsense_names_what_was_expected(text: str) -> None:
 
 def test_a_pipeline_names_an_engine_after_a_colon() -> None:
     pipeline = named("hybrid:query-mass?share=0.5")
-    assert pipeline.retrieve[0].engine == parse_engine("query-mass?share=0.5")
-    assert named("bm25").retrieve[0].engine is None
+    assert pipeline.retrieve[0].engine == "query-mass?share=0.5"
+    assert named("bm25").retrieve[0].engine == "exact"
     with pytest.raises(PipelineError, match="no stage that the engine 'auto' could search"):
         named("lucene:auto")
     with pytest.raises(QueryError, match="no sparse engine 'quick'"):
@@ -100,13 +99,13 @@ def test_a_pipeline_names_an_engine_after_a_colon() -> None:
 
 def test_a_colon_chooses_a_multivector_engine_too() -> None:
     (stage,) = named("multivector:fde?candidates=7").retrieve
-    assert stage.engine == parse_multivector_engine("fde?candidates=7")
+    assert stage.engine == "fde?candidates=7"
     sparse, multivector = named("hybrid:exact").retrieve
-    assert sparse.engine is EXACT
-    assert multivector.engine is EXACT_MAXSIM
+    assert sparse.engine == "exact"
+    assert multivector.engine == "exact"
     sparse, multivector = named("hybrid:query-mass?share=0.5").retrieve
-    assert sparse.engine == parse_engine("query-mass?share=0.5")
-    assert multivector.engine is None
+    assert sparse.engine == "query-mass?share=0.5"
+    assert multivector.engine == "auto"
     assert named("multivector:fde+sparse").signals == {"sparse", "multivector"}
 
 

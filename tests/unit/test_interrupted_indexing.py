@@ -16,21 +16,25 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import lexmax.building
-from conftest import WordVectors
+from conftest import MeanVectors, WordVectors
 from lexmax.building import Silent
 from lexmax.encoders import Encoders
 from lexmax.encoders.loading import Recipe
-from lexmax.indexing import index_corpus
+from lexmax.indexing import IndexChoice, index_corpus
 
 class Slow(WordVectors):
     def encode_documents(self, texts):
         time.sleep(float(sys.argv[4]))
         return super().encode_documents(texts)
 
-encoders = Encoders(multivector={"minilm": Recipe({}, lambda values: Slow())})
+encoders = Encoders(
+    multivector={"minilm": Recipe({}, lambda values: Slow())},
+    dense={"minilm-pooled": Recipe({}, lambda values: MeanVectors())},
+)
 lexmax.building.PART_DOCS = 40
+choice = IndexChoice(pooled="minilm-pooled")
 index_corpus(
-    Path(sys.argv[1]), [sys.argv[2]], choice=None, watcher=Silent(), encoders=encoders
+    Path(sys.argv[1]), [sys.argv[2]], choice=choice, watcher=Silent(), encoders=encoders
 )
 """
 
@@ -67,6 +71,7 @@ def test_killed_jobs_go_on_and_end_with_the_same_bytes(tmp_path: Path, corpus: P
     assert start(whole, corpus).wait() == 0
     expected = content(whole)
     assert len(expected) > 10
+    assert any(name.endswith("pooled.codes.npy") for name in expected)
 
     kills = 0
     for wait in (0.0, 0.3, 0.6, 1.0):

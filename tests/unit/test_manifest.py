@@ -58,9 +58,9 @@ def test_a_manifest_of_another_segment_is_found(folder: Path) -> None:
 
 
 def test_another_format_version_is_refused(folder: Path) -> None:
-    (folder / "segment.json").write_bytes(to_json({"magic": "lexmax segment", "format_version": 4}))
+    (folder / "segment.json").write_bytes(to_json({"magic": "lexmax segment", "format_version": 5}))
 
-    with pytest.raises(IndexFormatError, match="found format version 4, this build reads 1 to 3"):
+    with pytest.raises(IndexFormatError, match="found format version 5, this build reads 1 to 4"):
         read_manifest(folder)
 
 

@@ -104,6 +104,13 @@ def test_grades_below_zero_are_not_relevant() -> None:
     assert judged_only.overall == {"AP(judged_only=True)": 1.0}
 
 
+@pytest.mark.parametrize("name", ["nDCG@10", "nDCG(judged_only=True)@10", "Bpref", "AP", "R@5"])
+def test_none_but_negative_grades(name: str) -> None:
+    # trec_eval's nDCG does not come back from this.
+    measured = Evaluator({"q": {"a": -1, "b": -2}}, [name]).evaluate({"q": ["a", "x"]})
+    assert measured.by_query[name] == {"q": 0.0}
+
+
 def test_counts_are_summed() -> None:
     measured = Evaluator(QRELS, ["NumRet"]).evaluate(RANKINGS)
     assert measured.overall == {"NumRet": 8.0}
@@ -134,5 +141,5 @@ def test_no_measure_at_all_is_refused() -> None:
 
 
 def test_measure_that_nothing_here_computes_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="cannot compute alpha_nDCG@10 here"):
-        Evaluator(QRELS, ["alpha_nDCG@10"])
+    with pytest.raises(EvaluationError, match="cannot compute ERR_IA@10 here"):
+        Evaluator(QRELS, ["ERR_IA@10"])

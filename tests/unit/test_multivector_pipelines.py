@@ -1,7 +1,6 @@
 """Engines, terms, carving and imputation as a pipeline uses them."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from lexmax.errors import PipelineError, QueryError
 from lexmax.index.multivector import MultiVectorIndex
 from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.multivector_engines import EXACT_MAXSIM, parse_multivector_engine
-from lexmax.stages import Pipeline, Rerank, Retrieve, named
+from lexmax.stages import MaxSim, MultiVectorRetrieve, Pipeline, named
 from lexmax.types import Document
 
 WORDS = ["sail", "wind", "wing", "flow", "bone", "milk", "calcium", "dense", "shock", "thrust"]
@@ -69,10 +68,10 @@ def test_pending_documents_are_found_by_every_engine(collection: Collection) -> 
 
 def test_carving_at_one_changes_nothing_and_below_it_few_places(collection: Collection) -> None:
     exact = named("multivector-exact")
-    whole = replace(exact, rerank=Rerank(depth=80))
-    kept = replace(whole, rerank=Rerank(depth=80, carve=1.0))
+    whole = exact.model_copy(update={"rerank": (MaxSim(depth=80),)})
+    kept = whole.model_copy(update={"rerank": (MaxSim(depth=80, carve=1.0),)})
     assert ids(collection, whole, 20) == ids(collection, kept, 20)
-    carved = replace(whole, rerank=Rerank(depth=80, carve=0.2))
+    carved = whole.model_copy(update={"rerank": (MaxSim(depth=80, carve=0.2),)})
     assert set(ids(collection, carved, 40)) & set(ids(collection, whole, 5))
 
 
@@ -117,5 +116,5 @@ def test_encodings_are_kept_as_the_plan_says(
 
 
 def test_a_stage_may_be_exact_by_value(collection: Collection) -> None:
-    pipeline = Pipeline("mine", (Retrieve("multivector", engine=EXACT_MAXSIM),))
+    pipeline = Pipeline(name="mine", retrieve=(MultiVectorRetrieve(engine="exact"),))
     assert ids(collection, pipeline) == ids(collection, "multivector-exact")

@@ -46,13 +46,16 @@ def test_a_collection_from_first_to_last(client: TestClient) -> None:
         "n_docs": 0,
         "n_pending": 0,
         "generation": 0,
+        "fields": {},
+        "passages": None,
         "pipelines": ["sparse", "bm25", *lucene.backends(Path())],
         "segments": [],
     }
     assert client.get("/v1/collections").json() == {"collections": [{"name": "pets"}]}
     assert client.get("/v1/collections/pets").json()["encoders"] == encoders
-    twin = client.put("/v1/collections/twin", json={"multivector": None} | encoders)
-    assert twin.json()["encoders"] == encoders
+    pooled = {"pooled": "minilm-pooled?max_tokens=64"}
+    twin = client.put("/v1/collections/twin", json={"multivector": None} | encoders | pooled)
+    assert twin.json()["encoders"] == encoders | pooled
     assert client.delete("/v1/collections/twin").status_code == 204
     gone = client.delete("/v1/collections/pets")
     assert (gone.status_code, gone.content) == (204, b"")

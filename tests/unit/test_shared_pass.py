@@ -82,6 +82,13 @@ class Vectors(Sums):
         return TokenBatch.from_rows(rows, 2)
 
 
+class Means(Sums):
+    """The same as one vector a text."""
+
+    def batch(self) -> Any:
+        return np.array([[value, value] for value in self._sums], np.float32)
+
+
 class Weights(Sums):
     """The same as a batch of one term a text."""
 
@@ -209,6 +216,37 @@ def test_documents_of_both_signals_are_one_pass(model: Counting) -> None:
     assert encoded.tokens.vectors[:, 0].tolist() == [11, 6, 4]
 
 
+def test_documents_and_queries_of_three_signals_are_one_pass_each(model: Counting) -> None:
+    three = [OnToy(model, sink) for sink in (Weights, Vectors, Means)]
+    sparse, multivector, pooled = three
+    encoded = DocumentPart(TEXTS, sparse=sparse, multivector=multivector, pooled=pooled).encode()
+    asked = encode_queries(
+        TEXTS, NoStatistics(), sparse=sparse, multivector=multivector, pooled=pooled
+    )
+    assert (model.n_passes, [one.n_alone for one in three]) == (2, [0, 0, 0])
+    for found in (encoded, asked):
+        assert found.sparse is not None
+        assert found.tokens is not None
+        assert found.pooled is not None
+        assert found.sparse.weights.tolist() == [11, 6, 4]
+        assert found.tokens.vectors[:, 0].tolist() == [11, 6, 4]
+        assert found.pooled[:, 0].tolist() == [11, 0, 6, 4]
+
+
+def test_two_of_three_share_a_pass_and_the_third_encodes_by_itself(model: Counting) -> None:
+    sparse, pooled = OnToy(model, Weights, table=True), OnToy(model, Means)
+    multivector = OnToy(model, Vectors)
+    asked = encode_queries(
+        TEXTS, NoStatistics(), sparse=sparse, multivector=multivector, pooled=pooled
+    )
+    assert (model.n_passes, sparse.n_alone, pooled.n_alone) == (2, 1, 0)
+    alone = encode_queries(TEXTS, NoStatistics(), sparse=Bm25(), multivector=None, pooled=pooled)
+    assert (model.n_passes, pooled.n_alone) == (3, 1)
+    assert asked.pooled is not None
+    assert alone.pooled is not None
+    assert asked.pooled.tolist() == alone.pooled.tolist()
+
+
 @pytest.mark.parametrize("both", [True, False])
 def test_an_encoder_without_a_head_encodes_by_itself(model: Counting, both: bool) -> None:
     multivector = OnToy(model, Vectors) if both else None
@@ -220,7 +258,7 @@ def test_an_encoder_without_a_head_encodes_by_itself(model: Counting, both: bool
 
 def test_nothing_is_encoded_for_no_encoders() -> None:
     encoded = DocumentPart(TEXTS, sparse=None, multivector=None).encode()
-    assert (encoded.sparse, encoded.tokens) == (None, None)
+    assert (encoded.sparse, encoded.tokens, encoded.pooled) == (None, None, None)
 
 
 def test_parts_are_read_one_ahead_and_tokenized_in_another_thread(model: Counting) -> None:

@@ -48,8 +48,10 @@ def test_token_vectors_have_length_one(encoders: Encoders, dim: int) -> None:
     assert len(batch.row(2)) == 0
 
 
-def test_heads_of_one_transformer_share_its_pass(encoders: Encoders) -> None:
-    sparse, tokens = encoders.sparse("lexmax-sparse"), encoders.multivector("lexmax-colbert")
+@pytest.mark.parametrize("named", ["lexmax-colbert", "minilm"])
+def test_heads_of_one_transformer_share_its_pass(encoders: Encoders, named: str) -> None:
+    sparse, tokens = encoders.sparse("lexmax-sparse"), encoders.multivector(named)
+    pooled = encoders.dense("minilm-pooled")
     head = document_head_of(tokens)
     assert head is not None
     passes: list[int] = []
@@ -61,14 +63,18 @@ def test_heads_of_one_transformer_share_its_pass(encoders: Encoders) -> None:
 
     head.backbone.model.forward = counted
     try:
-        both = DocumentPart(TEXTS, sparse=sparse, multivector=tokens).encode()
+        part = DocumentPart(TEXTS, sparse=sparse, multivector=tokens, pooled=pooled)
+        encoded = part.encode()
     finally:
         del head.backbone.model.forward
     assert len(passes) == 1
-    assert both.sparse is not None
+    assert encoded.sparse is not None
     alone = sparse.encode_documents(TEXTS)
-    assert np.array_equal(both.sparse.term_ids, alone.term_ids)
-    assert both.sparse.weights == pytest.approx(alone.weights, abs=1e-5)
+    assert np.array_equal(encoded.sparse.term_ids, alone.term_ids)
+    assert encoded.sparse.weights == pytest.approx(alone.weights, abs=1e-5)
+    assert encoded.pooled is not None
+    assert encoded.pooled == pytest.approx(pooled.encode_documents(TEXTS), abs=1e-5)
+    assert np.linalg.norm(encoded.pooled, axis=1) == pytest.approx([1, 1, 0], abs=1e-5)
 
 
 def test_there_are_no_other_sizes(encoders: Encoders) -> None:

@@ -72,6 +72,14 @@ def test_symbolic_links_stay_what_they_are(tmp_path: Path) -> None:
     assert absolute(tmp_path / "current") == str(tmp_path / "current")
 
 
+def test_a_tilde_of_nobody_is_part_of_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("~0") == str(tmp_path / "~0")
+    assert absolute("~/x") == str(Path.home() / "x")
+
+
 def test_a_question_mark_cannot_stand_in_a_path() -> None:
     with pytest.raises(EncoderError, match=r"/a\?b holds a question mark; .* rename the folder"):
         written("colbert", "/a?b")

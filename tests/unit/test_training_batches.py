@@ -165,3 +165,28 @@ def test_arrays_that_do_not_fit(change: dict[str, torch.Tensor], reason: str) ->
     values = {"groups": torch.tensor([[0, 1]]), "teacher": None, "weights": torch.ones(1)}
     with pytest.raises(ShapeError, match=reason):
         TrainingBatch(["q"], ["a", "b"], **{**values, **change})  # type: ignore[arg-type]
+
+
+def test_a_pointwise_curriculum_weighs_documents() -> None:
+    found = Example(
+        "q0", (Candidate("p0", rank=2),), (Candidate("n0", rank=4), Candidate("n1", rank=1))
+    )
+    other = Example("q1", (Candidate("p1", rank=1),))
+    rules = Curriculum("reciprocal-rank", "pointwise", end=10)
+    made = batches(found, other, size=2, per_query=3, curriculum=rules)
+    batch = made.at(0, step=0)
+    assert batch.text_weights is not None
+    rows = dict(zip(batch.queries, documents(batch), strict=True))
+    weights = dict(zip(batch.queries, batch.text_weights.tolist(), strict=True))
+    expected = {"p0": 0.5, "n0": 0.75, "n1": 0.0, "p1": 0.999}
+    assert weights["q0"] == pytest.approx([expected[text] for text in rows["q0"]])
+    # What fills up is in no ranking, and so an easy negative, however often it stands there.
+    assert weights["q1"] == pytest.approx([1.0, 0.999, 0.999, 0.999])
+    moved = batch.to("cpu").text_weights
+    assert moved is not None
+    assert torch.equal(moved, batch.text_weights)
+    pairwise = Curriculum("reciprocal-rank", "pairwise", end=10)
+    assert batches(found, other, size=2, curriculum=pairwise).at(0, step=0).text_weights is None
+    with pytest.raises(ShapeError, match="text_weights"):
+        TrainingBatch(["q"], ["a"], torch.zeros((1, 1), dtype=torch.int64), None,
+                      torch.ones(1), torch.ones(1))  # fmt: skip

@@ -87,3 +87,34 @@ def test_weights_rise_to_one() -> None:
         assert weights[4] == pytest.approx(first / 2 + 0.5)
         assert weights[8:] == [1.0] * 4
         assert all(a <= b for a, b in pairwise(weights))
+
+
+def test_weights_of_texts_by_hand() -> None:
+    documents = [Candidate("a", rank=2), Candidate("b", rank=4), Candidate("c")]
+    # w: 1/2, 1/4, 1/1000; a relevant text has D = w, the others 1 - w.
+    rules = Curriculum("reciprocal-rank", "pointwise", 10)
+    easy = [0.5, 0.75, 0.999]
+    assert rules.text_weights(documents, documents, step=0) == pytest.approx(easy)
+    half = [one * 0.5 + 0.5 for one in easy]
+    assert rules.text_weights(documents, documents, step=5) == pytest.approx(half)
+    assert rules.text_weights(documents, documents, step=10) == [1.0] * 3
+    hard = Curriculum("reciprocal-rank", "pointwise", 10, anti=True)
+    assert hard.text_weights(documents, documents, step=0) == pytest.approx(
+        [1 - one for one in easy]
+    )
+
+
+@pytest.mark.parametrize("difficulty", ["min-max", "kde"])
+def test_flat_lists_say_nothing_of_texts(difficulty: Difficulty) -> None:
+    documents = scored(3.0, 3.0, 3.0)
+    rules = Curriculum(difficulty, "pointwise", 10)
+    assert rules.text_weights(documents, documents, step=0) == [0.5] * 3
+
+
+def test_the_mean_of_the_texts_is_the_sample() -> None:
+    documents = scored(8.0, 4.0, 10.0, 5.0)
+    for difficulty in ("reciprocal-rank", "min-max", "kde"):
+        rules = Curriculum(difficulty, "pointwise", 10)  # type: ignore[arg-type]
+        of_texts = rules.text_weights(documents, documents, step=3)
+        whole = rules.weight(documents[0], documents[1:], documents, step=3)
+        assert np.mean(of_texts) == pytest.approx(whole)

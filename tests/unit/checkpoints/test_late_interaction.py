@@ -240,6 +240,17 @@ def test_queries_that_are_filled_up_have_one_length(stanford: Path) -> None:
     assert [len(queries.row(i)) for i in range(2)] == [16, 16]
 
 
+def test_every_vector_has_the_name_of_its_token(stanford: Path) -> None:
+    encoder = load_late_interaction(stanford)
+    (names,) = encoder.token_texts(["late token search"], queries=True)
+    assert names[:2] == ["[CLS]", "[unused0]"]
+    assert names[-1] == "[MASK]"
+    for queries in (False, True):
+        encode = encoder.encode_queries if queries else encoder.encode_documents
+        rows = encoder.token_texts(TEXTS, queries=queries)
+        assert [len(row) for row in rows] == np.diff(encode(TEXTS).offsets).tolist()
+
+
 def test_texts_without_words_have_no_vectors(stanford: Path) -> None:
     encoder = load_late_interaction(stanford)
     for found in (encoder.encode_documents, encoder.encode_queries):

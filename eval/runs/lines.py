@@ -1,0 +1,72 @@
+"""Which rows does a run hold, read line by line? The reader that says what is wrong, and where."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lexmax.errors import EvaluationError
+from lexmax.eval.files import bad_line, decoded, delimiters, numbered_lines
+from lexmax.eval.runs.blocks import Rows
+
+_INFINITY = float("inf")
+_TREC = "`query_id Q0 doc_id rank score tag`"
+_HEADINGS = frozenset({b"score", b"sim", b"similarity", b"relevance"})
+
+
+def read_by_line(path: Path, *, is_msmarco: bool) -> dict[str, Rows]:
+    """Rows by query_id, in the order of the file.
+
+    Raises:
+        EvaluationError: naming the line, if one is bad.
+    """
+    lines = numbered_lines(path)
+    return _read_msmarco(path, lines) if is_msmarco else _read_trec(path, lines)
+
+
+def _read_trec(path: Path, lines: Iterable[tuple[int, bytes]]) -> dict[str, Rows]:
+    by_query: dict[str, Rows] = {}
+    for number, line in lines:
+        try:
+            # Bytes split at ASCII white space alone, as trec_eval does.
+            query_id, _, doc_id, _, digits, _ = line.split()
+        except ValueError as error:
+            raise bad_line(path, number, line, _TREC + delimiters(line)) from error
+        score = _score(path, number, line, digits)
+        rows = by_query.setdefault(decoded(path, number, query_id), Rows())
+        rows.append(decoded(path, number, doc_id), score)
+    return by_query
+
+
+def _score(path: Path, number: int, line: bytes, digits: bytes) -> float:
+    try:
+        score = float(digits)
+    except ValueError as error:
+        expected = f"{_TREC}, the score a number"
+        if digits.lower() in _HEADINGS:
+            expected += "; this is a heading, which a run does not have"
+        raise bad_line(path, number, line, expected) from error
+    if not -_INFINITY < score < _INFINITY or b"_" in digits:
+        raise bad_line(path, number, line, "a finite number as the score")
+    return score
+
+
+def _read_msmarco(path: Path, lines: Iterable[tuple[int, bytes]]) -> dict[str, Rows]:
+    by_query: dict[str, Rows] = {}
+    ranked: set[tuple[bytes, int]] = set()
+    for number, line in lines:
+        fields = line.split()
+        if len(fields) != 3 or not fields[2].isdigit() or len(fields[2]) > 7:
+            raise _no_rank(path, number, line)
+        query_id, doc_id, rank = fields[0], fields[1], int(fields[2])
+        if (query_id, rank) in ranked:
+            raise bad_line(path, number, line, "each rank once a query")
+        ranked.add((query_id, rank))
+        rows = by_query.setdefault(decoded(path, number, query_id), Rows())
+        rows.append(decoded(path, number, doc_id), -float(rank))
+    return by_query
+
+
+def _no_rank(path: Path, number: int, line: bytes) -> EvaluationError:
+    expected = "`query_id doc_id rank`, the rank an integer"
+    if line.split()[-1].lower() == b"rank":
+        expected += "; this is a heading, which a run does not have"
+    return bad_line(path, number, line, expected)
