@@ -59,6 +59,12 @@ def _notes(evaluation: Evaluation, comparisons: _Comparisons) -> Iterator[str]:
         first = next(iter(comparisons.values()))
         beside = "those rows" if first.baseline is None else f"{first.baseline}"
         yield f"letters: significantly better than {beside} ({caption(first)})"
+    for measure, comparison in comparisons.items():
+        if comparison.n_queries < evaluation.n_queries:
+            yield (
+                f"{measure}: compared over the {comparison.n_queries:,} queries that every row "
+                "has a finite figure for"
+            )
     if any(outcome.n_missing for outcome in evaluation.pipelines.values()):
         yield (
             "missing: judged queries without an answer; each counts as an empty one in means "

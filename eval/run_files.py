@@ -51,7 +51,8 @@ def evaluate_runs(
         EvaluationError: as `evaluate_run`, and if no run is named.
     """
     evaluator = file_evaluator(qrels_path, measures)
-    outcomes, warnings = {}, list[str]()
+    outcomes: dict[str, Outcome] = {}
+    warnings: list[str] = []
     for name, path, run in _read_each(run_paths):
         warnings += [f"{name}: {one}" for one in _checked(run, path, evaluator, qrels_path)]
         outcomes[name] = outcome_of(evaluator, run)

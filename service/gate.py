@@ -28,7 +28,8 @@ class Gate:
         self._find = find
         metrics = ("/metrics",) if settings.public_metrics else ()
         self._public = PUBLIC_PATHS.union(metrics)
-        self._hosts = None if settings.insecure else settings.allowed_hosts
+        anybody = settings.insecure and not settings.allowed_hosts
+        self._hosts = None if anybody else settings.allowed_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in, or answer it here, as ASGI has it."""

@@ -1,16 +1,18 @@
 """Who may work now, who waits, and who is turned away? One lane for each kind of work.
 
-A lane has as many permits as threads, and so many places to wait; who finds neither is told so at
-once. Whoever waits is served in the order of arrival, and leaves the lane when its time is over or
-its client has left: such work is never begun.
+A lane has so many threads, and so many places to wait; who finds neither is told so at once.
+Whoever waits is served in the order of arrival, and leaves the lane when its time is over or its
+client has left: such work is never begun. Threads take the next work themselves, because under
+overload the event loop is busy turning others away.
 """
 
 import asyncio
 import contextvars
+import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -35,30 +37,30 @@ class Lane:
         *,
         waited: Callable[[str, float], None] = lambda name, seconds: None,
     ) -> None:
-        """`waited` is told how long each piece of work waited, in seconds."""
+        """`waited` is told, on the thread, how long each piece of work waited, in seconds."""
         self.name, self.n_permits, self.most_waiting = name, n, most_waiting
-        self._free = n
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._entered = 0
+        self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(n, thread_name_prefix=f"lexmax-{name}")
         self._waited = waited
 
     @property
     def n_running(self) -> int:
-        """Permits that are in use."""
-        return self.n_permits - self._free
+        """Threads that are in use."""
+        return min(self._entered, self.n_permits)
 
     @property
     def n_waiting(self) -> int:
         """Those behind them."""
-        return len(self._waiting)
+        return max(self._entered - self.n_permits, 0)
 
     def require_room(self) -> None:
-        """Turn away whom there is neither a permit nor a place to wait for.
+        """Turn away whom there is neither a thread nor a place to wait for.
 
         Raises:
             Refusal: 503.
         """
-        if self._free == 0 and len(self._waiting) >= self.most_waiting:
+        if self._entered >= self.n_permits + self.most_waiting:
             raise Refusal(
                 OVERLOADED,
                 f"{self.n_running} requests of this kind run and {self.n_waiting} wait; expected "
@@ -81,98 +83,74 @@ class Lane:
             ClientDisconnect: if its client has left before its turn.
         """
         call = call or Call()
-        start = time.perf_counter()
-        await self._turn(call)
+        job = self._submitted(work, call)
+        answer = asyncio.wrap_future(job)
+        if not watched and self.n_waiting == 0:
+            return await answer
+        leaving = _Leaving(call, job)
         try:
-            waited = time.perf_counter() - start
-            call.waited_s += waited
-            self._waited(self.name, waited)
-            call.check()
-            running = self._begun(work)
-        except BaseException:
-            self._release()
+            return await answer
+        except asyncio.CancelledError:
+            if leaving.reason is not None:
+                raise leaving.reason from None
             raise
-        watch = _watching(call) if watched else None
-        try:
-            return await asyncio.shield(running)
         finally:
-            if watch is not None:
-                watch.cancel()
+            leaving.stop()
 
     def close(self) -> None:
         """End the threads, once what runs is done."""
         self._threads.shutdown()
 
-    def _begun(self, work: Callable[[], T]) -> "asyncio.Future[T]":
-        """The result to come of work that has its permit, which it gives back when it ends.
-
-        Even where nobody waits for it any more: a thread cannot be stopped.
-        """
-        context = contextvars.copy_context()
-        running = asyncio.get_running_loop().run_in_executor(self._threads, context.run, work)
-        running.add_done_callback(self._ended)
-        return running
-
-    def _ended(self, running: "asyncio.Future[T]") -> None:
-        self._release()
-        if not running.cancelled():
-            running.exception()  # seen, though its request may be gone
-
-    async def _turn(self, call: Call) -> None:
-        if self._free:  # and so nobody waits
-            self._free -= 1
-            return
+    def _submitted(self, work: Callable[[], T], call: Call) -> "Future[T]":
+        """The result to come; it may be cancelled until a thread has begun."""
         self.require_room()
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        timer, watch = _timer(call, turn), _watching(call, turn)
-        try:
-            await turn
-        except BaseException:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            elif not turn.cancelled() and turn.exception() is None:
-                self._release()  # it was given as the request was cancelled
-            raise
-        finally:
-            if timer is not None:
-                timer.cancel()
-            if watch is not None:
-                watch.cancel()
+        with self._lock:
+            self._entered += 1
+        run = partial(self._turn, work, call, time.perf_counter())
+        job = self._threads.submit(contextvars.copy_context().run, run)
+        # Even where nobody waits for it any more: a thread cannot be stopped.
+        job.add_done_callback(self._left)
+        return job
 
-    def _release(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
+    def _turn(self, work: Callable[[], T], call: Call, entered_at: float) -> T:
+        seconds = time.perf_counter() - entered_at
+        call.waited_s += seconds
+        self._waited(self.name, seconds)
+        call.check()
+        return work()
+
+    def _left(self, _: object) -> None:
+        with self._lock:
+            self._entered -= 1
 
 
-def _timer(call: Call, turn: "asyncio.Future[None]") -> asyncio.TimerHandle | None:
-    if not call.deadline.is_set:
-        return None
-    return asyncio.get_running_loop().call_later(
-        max(call.deadline.left_s, 0.0), _fail, turn, too_late()
-    )
+class _Leaving:
+    """Takes a request out of the queue when its time is over or its client has left."""
 
+    def __init__(self, call: Call, job: "Future[T]") -> None:
+        self.reason: Exception | None = None
+        self._job = job
+        self._timer = self._watch = None
+        if call.deadline.is_set:
+            wait = max(call.deadline.left_s, 0.0)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._leave, too_late())
+        if call.receive is not None:
+            self._watch = asyncio.create_task(self._watched(call, call.receive))
 
-def _watching(
-    call: Call, turn: "asyncio.Future[None] | None" = None
-) -> "asyncio.Task[None] | None":
-    if call.receive is None:
-        return None
-    return asyncio.create_task(_watch(call, call.receive, turn))
+    def stop(self) -> None:
+        """Whatever happens from here on changes nothing."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
 
+    async def _watched(self, call: Call, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        call.gone = True
+        self._leave(ClientDisconnect())
 
-async def _watch(call: Call, receive: Receive, turn: "asyncio.Future[None] | None") -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    call.gone = True
-    if turn is not None:
-        _fail(turn, ClientDisconnect())
-
-
-def _fail(turn: "asyncio.Future[None]", error: Exception) -> None:
-    if not turn.done():
-        turn.set_exception(error)
+    def _leave(self, reason: Exception) -> None:
+        # Only ours if the job is cancelled by us: a cancelled request has no other reason.
+        if not self._job.done() and self._job.cancel():
+            self.reason = reason

@@ -117,9 +117,9 @@ def generate_limit(plan: LimitPlan) -> Limit:
     liked = things(plan.n_queries, plan.n_others, twin=plan.twin, rng=rng)
     chosen = _combinations(plan, rng)
     asked_of: list[list[int]] = [[] for _ in people]
-    for query, documents in enumerate(chosen):
-        for document in documents:
-            asked_of[document].append(query)
+    for query, relevant in enumerate(chosen):
+        for person in relevant:
+            asked_of[person].append(query)
     spare = np.arange(plan.n_queries, len(liked))
     documents = tuple(
         _document(name, [liked[i].name for i in _all_liked(asked, spare, plan, rng)])

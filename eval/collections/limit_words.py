@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice, product
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import orjson
@@ -53,8 +54,10 @@ rockets missiles, engines motors, wheels tyres, trains railways, trucks lorries,
 elevators lifts, apartments flats, sidewalks pavements, gasoline petrol, diapers nappies,
 flashlights torches, erasers rubbers, movers hauliers, tourists sightseers, guards sentries
 """
-_FIRST = ("Ada", "Ben", "Cleo", "Dora", "Emil", "Fay", "Gus", "Hana", "Igor", "Jana", "Kurt")
-_FIRST += ("Lena", "Milo", "Nora", "Otto", "Pia", "Quin", "Rosa", "Sven", "Tess", "Uwe", "Vera")
+_FIRST = (
+    *("Ada", "Ben", "Cleo", "Dora", "Emil", "Fay", "Gus", "Hana", "Igor", "Jana", "Kurt"),
+    *("Lena", "Milo", "Nora", "Otto", "Pia", "Quin", "Rosa", "Sven", "Tess", "Uwe", "Vera"),
+)
 _SYLLABLES = ("ba", "de", "fi", "go", "hu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo")
 _N_SYLLABLES = 4
 # Words of a text encoder's own vocabulary: each is one token to it, and known.
@@ -66,6 +69,8 @@ _UNFIT = re.compile(
     "|white|prostit|bastard|suicid|abus|victim|nipple|thigh|martyr|massac|whore|racis|gay|tortur"
     "|assault|bomb|attack|death|dead|orphan|crime|criminal|disease|cancer|tumor"
 )
+
+_Any = TypeVar("_Any")
 
 MOST_NAMES = len(_FIRST) * len(_SYLLABLES) ** _N_SYLLABLES
 MOST_THINGS = 20_000
@@ -108,18 +113,20 @@ def things(n_asked: int, n_others: int, *, twin: bool, rng: np.random.Generator)
     n_plain = n_others if twin else n_asked + n_others
     # Invented words only where those that exist do not suffice.
     words = plain_words()[: max(n_plain, _N_REAL)]
-    plain = [Thing(words[i], words[i]) for i in rng.permutation(len(words))[:n_plain]]
+    plain = [Thing(word, word) for word in _drawn(words, n_plain, rng)]
     return [*_drawn(synonyms(), n_asked, rng), *plain] if twin else plain
 
 
-def _drawn(every: Sequence[Thing], n: int, rng: np.random.Generator) -> list[Thing]:
-    return [every[i] for i in rng.permutation(len(every))[:n]]
+def _drawn(every: Sequence[_Any], n: int, rng: np.random.Generator) -> list[_Any]:
+    places: list[int] = rng.permutation(len(every))[:n].tolist()
+    return [every[place] for place in places]
 
 
 def names(n: int, rng: np.random.Generator) -> list[str]:
     """Different names of people, a first name and a family name."""
     found: list[str] = []
-    for number in rng.choice(MOST_NAMES, n, replace=False).tolist():
+    numbers: list[int] = rng.choice(MOST_NAMES, n, replace=False).tolist()
+    for number in numbers:
         rest, first = divmod(number, len(_FIRST))
         parts: list[str] = []
         for _ in range(_N_SYLLABLES):

@@ -5,7 +5,8 @@ Measures are named as in ir-measures (MacAvaney et al. 2022): `nDCG@10`, `RR@10`
 to the figures of trec_eval; all others by ir-measures' providers.
 """
 
-from lexmax.eval.measures.evaluator import DEFAULT_MEASURES, Evaluator, Measured
+from lexmax.eval.measures.evaluator import Evaluator, Measured
 from lexmax.eval.measures.limits import MAX_CUTOFF
+from lexmax.eval.measures.names import DEFAULT_MEASURES
 
 __all__ = ["DEFAULT_MEASURES", "MAX_CUTOFF", "Evaluator", "Measured"]

@@ -41,7 +41,7 @@ def average_precision(found: Found, *, cutoff: int | None, rel: int) -> Floats:
     rows = found.rows[chosen]
     precisions = counted(rows) / found.ranks[chosen]
     sums = np.bincount(rows, precisions, minlength=found.n_queries)
-    return share(sums, found.judged.n_relevant(rel))
+    return share(sums.astype(np.float64), found.judged.n_relevant(rel))
 
 
 def judged_share(found: Found, *, cutoff: int | None) -> Floats:

@@ -38,8 +38,9 @@ def recall_of_pool(found: Found, *, percent: Fraction, rel: int) -> Floats:
     n_relevant = found.judged.n_relevant(rel)
     cut = ceiling(percent, _pool_sizes(found))
     n_found = np.bincount(rows[ranks <= cut[rows]], minlength=found.n_queries)
-    undefined = np.full(found.n_queries, np.nan)
-    return np.divide(n_found, n_relevant, out=undefined, where=n_relevant > 0)
+    values = np.full(found.n_queries, np.nan)
+    np.divide(n_found, n_relevant, out=values, where=n_relevant > 0)
+    return values
 
 
 def ceiling(percent: Fraction, counts: Ints) -> Ints:

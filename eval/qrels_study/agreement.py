@@ -58,17 +58,16 @@ class Agreement:
     def of(cls, full: Claims, reduced: Claims, tau: float) -> Self:
         """Counts the pairs."""
         same = np.sign(full.differences) == np.sign(reduced.differences)
-        counts = [
-            int(np.count_nonzero(full_says & reduced_says & signs))
+        both, missed, new, neither = (
+            _counts(full_says & reduced_says, same)
             for full_says, reduced_says in (
                 (full.is_significant, reduced.is_significant),
                 (full.is_significant, ~reduced.is_significant),
                 (~full.is_significant, reduced.is_significant),
                 (~full.is_significant, ~reduced.is_significant),
             )
-            for signs in (same, ~same)
-        ]
-        return cls(*counts, tau)
+        )
+        return cls(*both, *missed, *new, *neither, tau)
 
     @property
     def precision(self) -> float:
@@ -92,6 +91,10 @@ class Agreement:
     @property
     def _n_reduced(self) -> int:
         return self.active + self.active_opposed + self.mixed_new + self.mixed_new_opposed
+
+
+def _counts(pairs: Bools, same: Bools) -> tuple[int, int]:
+    return int(np.count_nonzero(pairs & same)), int(np.count_nonzero(pairs & ~same))
 
 
 def _share(part: int, whole: int) -> float:

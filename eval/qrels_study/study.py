@@ -1,5 +1,6 @@
 """What would each method of adjudication have claimed, at each budget?"""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -238,11 +239,14 @@ def _warnings(pools: Mapping[str, Pool]) -> tuple[str, ...]:
 
 
 def _row_json(row: Row) -> dict[str, Json]:
+    found = row.agreement
     shares = {
-        "precision": row.agreement.precision,
-        "recall": row.agreement.recall,
-        "publication_bias": row.agreement.publication_bias,
+        "precision": found.precision,
+        "recall": found.recall,
+        "publication_bias": found.publication_bias,
+        "tau": found.tau,
     }
     counts = {"method": row.method, "budget": row.budget}
-    found = {"judgements": row.n_judged, "relevant": row.n_relevant}
-    return {**counts, **found, **asdict(row.agreement), **shares}
+    judged = {"judgements": row.n_judged, "relevant": row.n_relevant}
+    defined = {name: None if math.isnan(share) else share for name, share in shares.items()}
+    return {**counts, **judged, **asdict(found), **defined}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lexmax.errors import EvaluationError
-from lexmax.eval.files import bad_line, decoded, delimiters, numbered_lines
+from lexmax.eval.files import bad_line, decoded, delimiters
 from lexmax.eval.runs.blocks import Rows
 
 _INFINITY = float("inf")
@@ -12,13 +12,19 @@ _TREC = "`query_id Q0 doc_id rank score tag`"
 _HEADINGS = frozenset({b"score", b"sim", b"similarity", b"relevance"})
 
 
-def read_by_line(path: Path, *, is_msmarco: bool) -> dict[str, Rows]:
+def read_by_line(
+    path: Path, lines: Iterable[tuple[int, bytes]], *, is_msmarco: bool
+) -> dict[str, Rows]:
     """Rows by query_id, in the order of the file.
+
+    Args:
+        path: For messages.
+        lines: (number, bytes) of each line, as `numbered_lines` gives them.
+        is_msmarco: Whether lines have three fields, not six.
 
     Raises:
         EvaluationError: naming the line, if one is bad.
     """
-    lines = numbered_lines(path)
     return _read_msmarco(path, lines) if is_msmarco else _read_trec(path, lines)
 
 

@@ -1,6 +1,7 @@
 """Which run does a file hold?"""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ def read_run(path: Path | str) -> Run:
             document, or in an MS MARCO run a rank, twice.
     """
     path = Path(path)
-    first = next(numbered_lines(path), None)
+    lines = numbered_lines(path)
+    first = next(lines, None)
     if first is None:
         raise EvaluationError(
             f"{path}: holds no line; expected a run, `query_id Q0 doc_id rank score tag`; "
@@ -35,8 +37,10 @@ def read_run(path: Path | str) -> Run:
     fields = first[1].split()
     is_msmarco = len(fields) == 3
     name = _plain_stem(path) if is_msmarco else decoded(path, first[0], fields[-1])
-    # Whatever the fast reader cannot vouch for, the other one reads, or says what is wrong.
-    rows = read_blocks(path, is_msmarco=is_msmarco) or read_by_line(path, is_msmarco=is_msmarco)
+    # A pipe can be read only once. Whatever the fast reader cannot vouch for, the other one reads,
+    # or says what is wrong.
+    rows = read_blocks(path, is_msmarco=is_msmarco) if path.is_file() else None
+    rows = rows or read_by_line(path, chain([first], lines), is_msmarco=is_msmarco)
     warnings = _gaps(rows) if is_msmarco else ()
     return _run(path, name, rows, warnings)
 

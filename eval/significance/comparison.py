@@ -197,7 +197,8 @@ def compare(
     """
     if len(scores.systems) < 2:
         raise EvaluationError(
-            f"{scores.systems[0]} is the only system; expected two or more to compare; add one"
+            f"{', '.join(scores.systems)} is the only system; expected two or more to compare; "
+            "add one"
         )
     pairs = _pairs(scores, baseline)
     rows = [scores.values[first] - scores.values[second] for first, second in pairs]

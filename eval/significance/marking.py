@@ -76,6 +76,5 @@ def caption(comparison: Comparison) -> str:
     }
     n_pairs = len(comparison.differences)
     corrected = "" if comparison.anova else f", {corrections[procedure.correction]}"
-    return (
-        f"{tests[procedure.test]}{corrected}, {n_pairs:,} pairs a measure, p < {procedure.alpha:g}"
-    )
+    pairs = "1 pair" if n_pairs == 1 else f"{n_pairs:,} pairs"
+    return f"{tests[procedure.test]}{corrected}, {pairs} a measure, p < {procedure.alpha:g}"

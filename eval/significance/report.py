@@ -10,7 +10,9 @@ from lexmax.eval.significance.marking import caption
 
 def print_differences(comparison: Comparison, console: Console) -> None:
     """Prints every pair that was compared, significant ones bold."""
-    console.print(Text(f"{comparison.measure}: {caption(comparison)}"))
+    console.print(
+        Text(f"{comparison.measure}, {comparison.n_queries:,} queries: {caption(comparison)}")
+    )
     if comparison.anova is not None:
         anova = comparison.anova
         console.print(

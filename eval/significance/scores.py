@@ -68,7 +68,8 @@ class Scores:
     @property
     def means(self) -> Floats:
         """Float64 (n_systems)."""
-        return self.values.mean(axis=1)
+        means: Floats = self.values.mean(axis=1)
+        return means
 
     def index(self, system: str) -> int:
         """Where a system stands.

@@ -14,17 +14,28 @@ from lexmax.errors import LexmaxError
 from lexmax.types import Document
 
 if TYPE_CHECKING:
+    from lexmax.client import AsyncClient, Client
     from lexmax.collection import Collection
 
     create = Collection.create
     open = Collection.open
 
-__all__ = ["Collection", "Document", "LexmaxError", "create", "open"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Collection",
+    "Document",
+    "LexmaxError",
+    "create",
+    "open",
+]
 
 
 def __getattr__(name: str) -> object:
     # `import lexmax` must not cost the import of every index; rooms load when asked for.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in ("AsyncClient", "Client"):
+        return getattr(import_module("lexmax.client"), name)
     collection = import_module("lexmax.collection").Collection
     return collection if name == "Collection" else getattr(collection, name)

@@ -84,6 +84,15 @@ def index(
             "keyword, integer, float, boolean and datetime. Repeat it for several.",
         ),
     ] = None,
+    neighbours: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep a graph of so many nearest neighbours of each document, such as 16, for "
+            "pipelines with a graph stage.",
+            min=1,
+            max=256,
+        ),
+    ] = None,
     passages: Annotated[
         str | None,
         typer.Option(
@@ -119,7 +128,9 @@ def index(
     from lexmax.progress import watch
     from lexmax.report import print_forecast, print_index_report
 
-    choice = _choice(sparse, multivector, pooled, codec, engines, fde_store, recall, passages)
+    choice = _choice(
+        sparse, multivector, pooled, codec, engines, fde_store, recall, passages, neighbours
+    )
     if dry_run:
         from lexmax.forecast import forecast
 
@@ -160,12 +171,15 @@ def _choice(
     fde_store: str | None,
     recall: float | None,
     passages: str | None,
+    neighbours: int | None,
 ) -> "IndexChoice | None":
     from lexmax.index.multivector_build import MultiVectorPlan
     from lexmax.indexing import IndexChoice
     from lexmax.passages import PassagePlan
 
-    given = (sparse, multivector, pooled, codec, engines, fde_store, recall, passages)
+    given = (
+        sparse, multivector, pooled, codec, engines, fde_store, recall, passages, neighbours
+    )  # fmt: skip
     if given == (None,) * len(given):
         return None
     default, plan = IndexChoice(), MultiVectorPlan()
@@ -182,6 +196,7 @@ def _choice(
         ),
         pooled=_or_default(pooled, default.pooled),
         passages=None if passages is None else PassagePlan.parse(passages),
+        neighbours=neighbours or 0,
     )
 
 

@@ -1,10 +1,6 @@
 """One collection: documents on disk, both indexes over them, and searches that see one state."""
 
-import shutil
-import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -13,28 +9,21 @@ from numpy.typing import NDArray
 
 from lexmax import explaining, lucene
 from lexmax import pipeline as pipelines
-from lexmax.background import Background
-from lexmax.building import Silent, Watcher, build_segments
-from lexmax.conditions import parse_conditions
+from lexmax.building import Silent, Watcher, wanted_neighbours
+from lexmax.creating import CollectionPlan, create_catalog
 from lexmax.encoders import Encoders
-from lexmax.errors import FilterError, InputError, StorageError
 from lexmax.explaining import Explanation
 from lexmax.index.catalog import Catalog
-from lexmax.index.declared import SETTING, backfill, declare, declared_fields
+from lexmax.index.declared import declared_fields
 from lexmax.index.document_rows import UpsertCount
-from lexmax.index.failures import storage_errors
-from lexmax.index.fields import Fields, check_fields, check_metadata
+from lexmax.index.fields import Fields
 from lexmax.index.layout import Layout
-from lexmax.index.lock import WriterLock
 from lexmax.index.merge_policy import MergePolicy
 from lexmax.index.multivector_build import MultiVectorPlan
-from lexmax.index.neighbours import SETTING as NEIGHBOURS
-from lexmax.index.neighbours import check_neighbours
 from lexmax.index.passage_rows import SETTING as PASSAGES
-from lexmax.index.predicates import Every
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.verification import VerifyReport, verify
-from lexmax.merging import TIERED, MergeReport, merge_segments, worth_merging
+from lexmax.merging import TIERED, MergeReport
 from lexmax.passages import PassagePlan
 from lexmax.pipeline import CollectionEncoders
 from lexmax.reading import Reader
@@ -43,12 +32,7 @@ from lexmax.results import Ranking, SearchResult, check_doc_ids, refuse_text
 from lexmax.searching import Asked, Searcher, Wanted, version_of
 from lexmax.stages import Conditions, Pipeline
 from lexmax.types import Document, Json
-
-_FLUSH_DOCS = 4096
-# Fewer pending documents than this stay pending when a collection closes: encoding them again
-# at the next open takes a second or two, and a segment each time would leave very many.
-_KEEP_PENDING_DOCS = 64
-_TRANSACTION_DOCS = 1000
+from lexmax.writing import Writer
 
 
 class Collection:
@@ -65,13 +49,11 @@ class Collection:
         self._layout, self._catalog = layout, catalog
         specs = pipelines.encoder_specs(catalog.setting("encoders"))
         self.encoders = CollectionEncoders(encoders, specs, lucene.backends(layout.folder))
-        self._write_lock, self._merge_lock = threading.RLock(), threading.Lock()
-        self._writer = WriterLock(layout.lock)
-        self._closed = False
         self._reader = Reader(layout, catalog, self.encoders)
         self._searcher = Searcher(catalog, self._reader, self.encoders)
-        self._background = Background(lambda watcher: self._merge(watcher, TIERED))
-        self._merges_itself = merge_in_background
+        self._writer = Writer(
+            layout, catalog, self._reader, self.encoders, merges_itself=merge_in_background
+        )
 
     @staticmethod
     def create(
@@ -90,48 +72,18 @@ class Collection:
         """A new collection without documents; None leaves an index out.
 
         `sparse`, `multivector` and `pooled` (one vector a document) are specs of encoders; those
-        over one transformer share its pass.
-
-        `plan` says what is built over token vectors, and how they are stored. `fields` are entries
-        of the metadata that filters can name, with their types: `declare_fields`. With `neighbours`
-        each segment has a graph of so many nearest neighbours of every document, 16 being usual,
-        which pipelines with a `graph` stage go along. With `passages` documents are split, and
-        found by their passages: docs/long-documents.md. Without `merge_in_background` only `merge`
-        merges segments.
+        over one transformer share its pass. `plan` says what is built over token vectors, and how
+        they are stored; the others are as in `lexmax.creating.CollectionPlan`. Without
+        `merge_in_background` only `merge` merges segments.
 
         Raises:
             CollectionExistsError: if the folder holds anything.
             EncoderError: if there is no such encoder.
-            InputError: if there is no encoder at all, or `neighbours` is not 0 to 256.
+            InputError: if there is no encoder at all, or a number or a type is none.
         """
         layout, registry = Layout(Path(path)), encoders or Encoders()
-        specs: dict[str, Json] = {}
-        if sparse is not None:
-            specs["sparse"] = registry.sparse(sparse).spec
-        if multivector is not None:
-            specs["multivector"] = registry.multivector(multivector).spec
-        if pooled is not None:
-            specs["pooled"] = registry.dense(pooled).spec
-        if not specs:
-            raise InputError(
-                "found no encoder; expected one or more, sparse, multivector or pooled"
-            )
-        with storage_errors(layout.folder):
-            layout.make()
-        try:
-            settings: dict[str, Json] = {"encoders": specs}
-            if multivector is not None:
-                settings["multivector"] = (plan or MultiVectorPlan()).to_json()
-            if fields:
-                settings[SETTING] = check_fields(fields)
-            if neighbours:
-                settings[NEIGHBOURS] = check_neighbours(neighbours)
-            if passages is not None:
-                settings[PASSAGES] = passages.to_json()
-            catalog = Catalog.create(layout.catalog, settings)
-        except BaseException:
-            shutil.rmtree(layout.folder, ignore_errors=True)
-            raise
+        wanted = CollectionPlan(sparse, multivector, pooled, plan, fields, neighbours, passages)
+        catalog = create_catalog(layout, wanted, registry)
         return Collection(layout, catalog, registry, merge_in_background=merge_in_background)
 
     @staticmethod
@@ -192,16 +144,8 @@ class Collection:
             LockedError: if another process writes to this collection.
             DiskFullError: if there is no room; what was committed stays.
         """
-        count = UpsertCount()
         refuse_text("documents", documents)
-        for batch in _batches(documents, _TRANSACTION_DOCS):
-            count += self.store(batch)
-            if self._catalog.n_pending() >= _FLUSH_DOCS:
-                self.flush()
-        with self._writing():
-            self._catalog.end_ingests()
-        self._written()
-        return count
+        return self._writer.add(documents)
 
     def store(
         self, documents: Sequence[Document], *, ingest: tuple[str, int] | None = None
@@ -211,12 +155,7 @@ class Collection:
         `ingest`, (sources, entries consumed), lets an interrupted job go on from there; its
         documents are found once `flush` has built their segment.
         """
-        self.encoders.require_texts()
-        with self._writing():
-            fields = self.fields
-            for document in documents if fields else ():
-                check_metadata(document, fields)
-            return self._catalog.upsert(documents, ingest=ingest)
+        return self._writer.store(documents, ingest=ingest)
 
     @property
     def fields(self) -> Fields:
@@ -235,12 +174,7 @@ class Collection:
                 stored document has a value of another type in it.
             LockedError: if another process writes to this collection.
         """
-        wanted = check_fields(fields)
-        with self._writing(), self._merge_lock:
-            declare(self._catalog, wanted)
-            n_segments = backfill(self._catalog, self._layout)
-        self._refresh(wait=True)
-        return n_segments
+        return self._writer.declare_fields(fields)
 
     @property
     def plan(self) -> MultiVectorPlan:
@@ -252,13 +186,14 @@ class Collection:
         """How documents are split; None where they are not."""
         return PassagePlan.from_json(self._catalog.setting(PASSAGES))
 
+    @property
+    def neighbours(self) -> int:
+        """Nearest neighbours of each document in the graph of a segment; 0 without a graph."""
+        return wanted_neighbours(self._catalog)
+
     def delete(self, doc_ids: Iterable[str]) -> int:
         """Delete documents; how many of them existed. Later searches do not find them."""
-        wanted = check_doc_ids(doc_ids)
-        with self._writing():
-            n_deleted = self._catalog.delete(wanted)
-        self._written()
-        return n_deleted
+        return self._writer.delete(check_doc_ids(doc_ids))
 
     def delete_matching(self, conditions: Conditions) -> int:
         """Delete the documents that a filter allows; how many there were.
@@ -269,17 +204,7 @@ class Collection:
             FilterError: if it is no filter, names a field that is not declared or a value of
                 another type, or has no clause: such a filter allows all documents.
         """
-        with self._writing():
-            snapshot = self._refresh(wait=True)
-            wanted = parse_conditions(conditions, snapshot.fields)
-            if wanted == Every(()):
-                raise FilterError(
-                    "the filter has no clause, so it allows every document; expected at least one; "
-                    "to delete everything, delete the collection"
-                )
-            n_deleted = self._catalog.delete(self._reader.ids_matching(snapshot, wanted))
-        self._written()
-        return n_deleted
+        return self._writer.delete_matching(conditions)
 
     def get(self, doc_ids: Sequence[str]) -> list[Document | None]:
         """The documents with these ids, in this order; None where there is none."""
@@ -292,13 +217,7 @@ class Collection:
             KeyboardInterrupt: if the watcher stopped it; finished parts are kept, and the next
                 flush goes on after them.
         """
-        with self._writing():
-            published = build_segments(
-                self._catalog, self._layout, self.encoders, watcher or Silent(), threads=threads
-            )
-            self._catalog.end_ingests()
-        self._written()
-        return published
+        return self._writer.flush(watcher, threads=threads)
 
     def merge(
         self,
@@ -316,11 +235,7 @@ class Collection:
             LockedError: if another process writes to this collection.
             DiskFullError: if there is no room for a new segment beside the old ones.
         """
-        with self._writing():
-            pass  # the right to write is ours until `close`
-        report = self._merge(watcher or Silent(), policy, threads)
-        self._refresh(wait=True)
-        return report
+        return self._writer.merge(watcher or Silent(), policy=policy, threads=threads)
 
     def snapshot(self) -> Snapshot:
         """The newest state, for those who read it whole rather than search it."""
@@ -359,7 +274,7 @@ class Collection:
             PipelineError: if there is no such pipeline, or this collection cannot run it.
         """
         allowed = None if doc_ids is None else check_doc_ids(doc_ids)
-        self._require_open()
+        self._writer.require_open()
         return self._searcher.search(
             query, Wanted(k, offset, pipeline, filter, allowed, timeout_ms, min_relevance)
         )
@@ -387,7 +302,7 @@ class Collection:
         """
         asked = None if doc_id is None else check_doc_ids([doc_id])[0]
         allowed = None if doc_ids is None else check_doc_ids(doc_ids)
-        self._require_open()
+        self._writer.require_open()
         wanted = Wanted(k, offset, pipeline, filter, allowed, timeout_ms, min_relevance)
         return explaining.explain(self._searcher, query, wanted, doc_id=asked)
 
@@ -408,15 +323,15 @@ class Collection:
         are searched together. `doc_ids` allows these documents only.
 
         Raises:
-            QueryError: if k is below 1.
-            PipelineError: if there is no such pipeline, or this collection cannot run it.
+            QueryError, PipelineError, FilterError: as `search`, but a query may be empty.
         """
         allowed = None if doc_ids is None else check_doc_ids(doc_ids)
-        self._require_open()
-        each = None if filter is None or isinstance(filter, str | Mapping) else filter
-        one = filter if isinstance(filter, str | dict) else None
-        wanted = Wanted(k, 0, pipeline, one, allowed, None, min_relevance)
-        return self._searcher.search_batch(queries, wanted, filters=each)
+        self._writer.require_open()
+        if filter is None or isinstance(filter, str | dict):
+            wanted = Wanted(k, 0, pipeline, filter, allowed, None, min_relevance)
+            return self._searcher.search_batch(queries, wanted)
+        wanted = Wanted(k, 0, pipeline, None, allowed, None, min_relevance)
+        return self._searcher.search_batch(queries, wanted, filters=filter)
 
     def index_version(self, snapshot: Snapshot, pipeline: Pipeline) -> IndexVersion:
         """What a calibration of this pipeline belongs to; the snapshot is of all documents."""
@@ -424,11 +339,14 @@ class Collection:
 
     def describe(self) -> dict[str, Json]:
         """Counts, encoders, pipelines and bytes on disk."""
-        manifests = self._reader.manifests()
-        split = self.passages
+        manifests, split = self._reader.manifests(), self.passages
         segments: list[Json] = [
-            {"segment_id": one.segment_id, "n_docs": one.n_documents, "bytes": one.n_bytes}
-            | ({"n_passages": one.n_docs} if split else {})
+            {
+                "segment_id": one.segment_id,
+                "n_docs": one.n_documents,
+                "bytes": one.n_bytes,
+                **({"n_passages": one.n_docs} if split else {}),
+            }
             for one in manifests
         ]
         return {
@@ -456,13 +374,7 @@ class Collection:
 
         A merge in the background is given up; nothing is lost by that.
         """
-        self._background.stop()
-        with self._write_lock:
-            try:
-                if self._writer.held and self._catalog.n_pending() >= _KEEP_PENDING_DOCS:
-                    self.flush()
-            finally:
-                self.abandon()
+        self._writer.close()
 
     def __enter__(self) -> "Collection":
         return self
@@ -480,47 +392,8 @@ class Collection:
 
     def abandon(self) -> None:
         """Close without building anything; nothing that was acknowledged is lost."""
-        self._background.stop()
-        with self._write_lock, self._merge_lock:
-            self._closed = True
-            self._catalog.close()
-            self._reader.close()
-            self._writer.release()
+        self._writer.abandon()
 
-    @contextmanager
-    def _writing(self) -> Generator[None, None, None]:
-        with self._write_lock:
-            self._require_open()
-            if not self._writer.held:
-                self._writer.acquire()
-                published = {row.segment_id for row in self._catalog.segments()}
-                self._layout.sweep(published=published, building=set(self._catalog.builds()))
-                backfill(self._catalog, self._layout)
-            yield
-
-    def _merge(self, watcher: Watcher, policy: MergePolicy, threads: int = 1) -> MergeReport:
-        with self._merge_lock:
-            self._require_open()
-            return merge_segments(
-                self._catalog, self._layout, watcher, policy=policy, threads=threads
-            )
-
-    def _written(self) -> None:
-        """Let searches see what was written, and look whether that calls for a merge."""
-        snapshot = self._refresh(wait=True)
-        if self._merges_itself and worth_merging(snapshot):
-            self._background.wake()
-
-    def _refresh(self, *, wait: bool = False) -> Snapshot:
-        self._require_open()
-        return self._reader.newest(wait=wait)
-
-    def _require_open(self) -> None:
-        if self._closed:
-            raise StorageError(f"{self.path}: the collection is closed; open it again")
-
-
-def _batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
-    left = iter(documents)
-    while batch := list(islice(left, size)):
-        yield batch
+    def _refresh(self) -> Snapshot:
+        self._writer.require_open()
+        return self._reader.newest(wait=False)

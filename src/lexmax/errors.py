@@ -12,6 +12,7 @@
     │   ├── TrainingError        a configuration or examples that nothing can be trained with
     │   ├── EvaluationError      queries, qrels, a run or a measure cannot be used
     │   └── CalibrationError     relevance cannot be calibrated so, or is of another index version
+    ├── ClientError              a service refused, failed or could not be reached
     └── StorageError             what is on disk cannot be used
         ├── NotACollectionError  the path holds no collection
         ├── CollectionExistsError
@@ -23,6 +24,9 @@
 Each message names what was found, what was expected and the remedy. Nothing else derives from
 LexmaxError, so `except LexmaxError` is every failure that a caller can do something about.
 """
+
+from functools import partial
+from typing import Any
 
 
 class LexmaxError(Exception):
@@ -71,6 +75,45 @@ class EvaluationError(InputError):
 
 class CalibrationError(InputError):
     """Relevance cannot be calibrated from this, or was for another index version."""
+
+
+class ClientError(LexmaxError):
+    """A service refused, failed or could not be reached.
+
+    Attributes:
+        detail: What was found, what was expected and the remedy.
+        code: Stable name of the kind of failure, such as collection_not_found; of those without a
+            reply: unreachable, timeout, connection_failed, reply_unreadable.
+        status: Of HTTP; 0 where no reply came.
+        request_id: By which the service's log tells more; empty where there is none.
+        retry_after_s: Seconds that the service asks to wait; None where it does not say.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str,
+        status: int = 0,
+        request_id: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail, self.code, self.status = detail, code, status
+        self.request_id, self.retry_after_s = request_id, retry_after_s
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied from its arguments alone, and so is sent to other processes.
+        named = {
+            "code": self.code,
+            "status": self.status,
+            "request_id": self.request_id,
+            "retry_after_s": self.retry_after_s,
+        }
+        return partial(ClientError, **named), (self.detail,)
 
 
 class StorageError(LexmaxError):

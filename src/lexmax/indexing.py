@@ -41,7 +41,7 @@ class IndexChoice:
     """Specs of the encoders for a new collection, and what is built over token vectors.
 
     None leaves that index out. `pooled` gives one vector a document. `passages` says how documents
-    are split; None splits none.
+    are split; None splits none. `neighbours` are those of each document in a graph; 0 for none.
     """
 
     sparse: str | None = "bm25"
@@ -49,6 +49,7 @@ class IndexChoice:
     plan: MultiVectorPlan = field(default_factory=MultiVectorPlan)
     pooled: str | None = None
     passages: PassagePlan | None = None
+    neighbours: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +260,7 @@ def _opened(
             fields=fields,
             pooled=wanted.pooled,
             passages=wanted.passages,
+            neighbours=wanted.neighbours,
             encoders=encoders,
             merge_in_background=False,
         )
@@ -291,6 +293,12 @@ def _require_same(collection: Collection, choice: IndexChoice) -> None:
         raise InputError(
             f"{collection.path}: its documents are split by {collection.passages}, but "
             f"{choice.passages} was asked for; leave the option out, or index into another folder"
+        )
+    if choice.neighbours not in (0, collection.neighbours):
+        raise InputError(
+            f"{collection.path}: its graph has {collection.neighbours} neighbours of each "
+            f"document, but {choice.neighbours} were asked for; leave the option out, or index "
+            "into another folder"
         )
     if collection.plan != choice.plan:
         raise InputError(

@@ -184,3 +184,26 @@ def test_run_of_other_queries_is_refused(tmp_path: Path) -> None:
     (tmp_path / "qrels").write_text("q1 0 a 1\n")
     with pytest.raises(EvaluationError, match="none of its 1 queries is among the 1 that"):
         evaluate_run(tmp_path / "run", tmp_path / "qrels")
+
+
+@dataclass
+class Holds(StandIn):
+    """One that can say which documents it has."""
+
+    documents: Sequence[str] = ()
+
+    def get(self, doc_ids: Sequence[str]) -> list[str | None]:
+        return [doc_id if doc_id in self.documents else None for doc_id in doc_ids]
+
+
+def test_judged_documents_that_are_not_held_are_counted_and_named() -> None:
+    collection = Holds({"good": GOOD}, documents=["a", "b"])
+    evaluation = evaluate_pipelines(collection, DATASET, ["good"], measures=["RR@1"])
+    assert evaluation.warnings == (
+        "1 judged documents are not in the collection (c); 1 of 3 judgements are of relevant ones "
+        "that cannot be found",
+    )
+    strangers = Holds({"good": GOOD}, documents=["x"])
+    with pytest.raises(EvaluationError, match="none of the 3 judged documents"):
+        evaluate_pipelines(strangers, DATASET, ["good"])
+    assert strangers.batches == []

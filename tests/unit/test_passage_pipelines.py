@@ -58,6 +58,23 @@ def test_feedback_comes_from_different_documents(collection: Collection) -> None
     assert serials == [1, 3]
 
 
+@pytest.mark.parametrize("method", ["hops", "pagerank"])
+def test_neighbours_are_passages_of_other_documents_too(
+    tmp_path: Path, cheap_encoders: Encoders, method: str
+) -> None:
+    plan, texts = PassagePlan(4, 4), {**TEXTS, "rain": "Rain is wet. Dogs like rain."}
+    with Collection.create(
+        tmp_path / "graph", passages=plan, neighbours=3, encoders=cheap_encoders
+    ) as collection:
+        collection.add(Document(doc_id, text) for doc_id, text in texts.items())
+        collection.flush()
+        pipeline = {"retrieve": [{"signal": "sparse"}], "graph": {"method": method}}
+        found = [hit.doc_id for hit in collection.search("bones", 4, pipeline=pipeline).hits]
+        # No other document has bones; another passage of dogs is one of rain.
+        assert found[:2] == ["dogs", "rain"]
+        assert len(found) == len(set(found))
+
+
 def test_models_of_pairs_read_the_title_and_the_passage(collection: Collection) -> None:
     search = traced(collection, "dogs rain")
     ordinals = search.answer.hits.row(0)[0]

@@ -116,6 +116,21 @@ def test_tokens_of_what_was_found_are_searched_for(collection: Collection) -> No
     assert found.hits[0].score > plain.hits[0].score
 
 
+@pytest.mark.parametrize("how", ["concatenate", "each", "windows"])
+@pytest.mark.parametrize("aggregate", ["borda", "comb-sum", "mean", "max"])
+def test_texts_of_what_was_found_are_asked(
+    collection: Collection, how: str, aggregate: str
+) -> None:
+    collection.add([Document("both", "zinc copper"), Document("other", "copper tin")])
+    feedback: Json = {
+        "method": "text", "how": how, "aggregate": aggregate, "k": 2, "size": 4, "stride": 2
+    }  # fmt: skip
+    more = collection.search("zinc", 60, pipeline={"preset": "bm25", "feedback": feedback})
+    assert ids(more) == ["both", "other"]
+    names = [one.stage for one in more.stages]
+    assert names == ["encode", "sparse", "feedback", "sparse"]
+
+
 def test_stored_vectors_of_another_signal_order_again(collection: Collection) -> None:
     by_terms = {hit.doc_id: hit.score for hit in collection.search(
         "bone milk wing", 60, pipeline="sparse").hits}  # fmt: skip

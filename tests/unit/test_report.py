@@ -72,3 +72,53 @@ def test_names_are_not_read_as_markup() -> None:
 def test_narrow_screen_keeps_every_digit() -> None:
     text = shown(evaluation(bm25=outcome(0.66666, 1.0), hybrid=outcome(0.7, 0.05)), width=48)
     assert "0.6667" in text
+
+
+QUERIES = [str(i) for i in range(20)]
+
+
+def measured(figure: float, *, lower: float = 9.0, finite: int = 20) -> Outcome:
+    """nDCG@10 near the figure, Candidates@R95 near another, infinite but for the first queries."""
+    wobble = {q: 0.01 * (int(q) % 3) for q in QUERIES}
+    by_query = {
+        "nDCG@10": {q: figure + wobble[q] for q in QUERIES},
+        "Candidates@R95": {
+            q: lower + wobble[q] if i < finite else float("inf") for i, q in enumerate(QUERIES)
+        },
+    }
+    return Outcome({"nDCG@10": figure, "Candidates@R95": lower}, by_query, 0)
+
+
+def marked(**pipelines: Outcome) -> str:
+    names = ("nDCG@10", "Candidates@R95")
+    lower = frozenset({"Candidates@R95"})
+    return shown(Evaluation(pipelines, names, 20, {}, (), lower), width=120)
+
+
+def test_letters_name_the_rows_that_are_beaten() -> None:
+    text = marked(worst=measured(0.1), mid=measured(0.5, lower=5), best=measured(0.9, lower=2))
+    (worst,) = (line.split("│")[1:-1] for line in text.splitlines() if "0.1000" in line)
+    assert [cell.strip() for cell in worst] == ["a", "worst", "0.1000", "9.0000"]
+    assert "0.9000 ab" in text
+    assert "2.0000 ab" in text
+    assert "0.5000 a " in text
+    assert "paired t test, Holm, 3 pairs a measure, p < 0.05" in text
+
+
+def test_the_lower_figure_is_best_where_it_counts_work() -> None:
+    what = Evaluation(
+        {"a": measured(0.1, lower=2), "b": measured(0.5, lower=5)},
+        ("Candidates@R95",),
+        20,
+        {},
+        (),
+        frozenset({"Candidates@R95"}),
+    )
+    text = shown(what, styled=True)
+    bold = [part.split("\x1b[0m")[0] for part in text.split("\x1b[1m")[1:]]
+    assert [figure.strip() for figure in bold if "." in figure] == ["2.0000"]
+
+
+def test_queries_without_a_finite_figure_are_said_to_be_left_out() -> None:
+    text = marked(a=measured(0.1, finite=15), b=measured(0.5, finite=12))
+    assert "Candidates@R95: compared over the 12 queries that every row has" in text

@@ -1,5 +1,7 @@
 """Runs: both formats, trec_eval's order, scores that strictly descend."""
 
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,16 @@ def test_msmarco_run_is_ordered_by_rank(tmp_path: Path) -> None:
     assert run.name == "system"
     assert run.doc_ids == {"1": ["10", "30", "20"], "2": ["10"]}
     assert run.scores["1"].tolist() == [-1, -2, -10]
+
+
+def test_a_run_from_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    text = "q Q0 a 1 2 t\nq Q0 b 2 1 t\n"
+    writer = threading.Thread(target=pipe.write_text, args=(text,))
+    writer.start()
+    assert read_run(pipe).doc_ids == {"q": ["a", "b"]}
+    writer.join()
 
 
 BAD = {

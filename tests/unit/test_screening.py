@@ -114,7 +114,9 @@ def test_alpha_of_one_counts_nothing_twice_and_cutoffs_cut() -> None:
     names = ["alpha_nDCG(alpha=1)@2", "alpha_nDCG(alpha=0)@1"]
     measured = Evaluator(qrels, names, subtopics=SUBTOPICS).evaluate({"q": ["b", "a", "c"]})
     # b shows 1, a only 2 more; the best begins with a and c. At rank 1, b has one of two.
-    assert measured.overall[names[0]] == pytest.approx((1 + 1 / math.log2(3)) / (2 + 1 / math.log2(3)))
+    assert measured.overall[names[0]] == pytest.approx(
+        (1 + 1 / math.log2(3)) / (2 + 1 / math.log2(3))
+    )
     assert measured.overall[names[1]] == pytest.approx(1 / 2)
 
 

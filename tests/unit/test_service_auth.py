@@ -180,6 +180,14 @@ def test_without_keys_foreign_names_are_refused(tmp_path: Path, host: str, statu
         assert status == 200 or reply.json()["code"] == "host_not_allowed"
 
 
+def test_insecure_means_any_name_unless_some_are_listed(tmp_path: Path) -> None:
+    for hosts, status in (((), 200), (("mine.example",), 421)):
+        settings = Settings(data=tmp_path, warm=(), insecure=True, allowed_hosts=hosts)
+        with TestClient(create_app(settings)) as client:
+            reply = client.get("/v1/collections", headers={"host": "other.example"})
+            assert reply.status_code == status
+
+
 def test_names_do_not_matter_where_a_key_is_shown(keyed: Keyed) -> None:
     headers = {**keyed.bearer("read all"), "host": "search.example"}
     assert keyed.client.get("/v1/status", headers=headers).status_code == 200

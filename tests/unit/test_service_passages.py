@@ -38,7 +38,9 @@ def test_a_hit_has_its_best_passage(client: TestClient) -> None:
     again = client.post(f"{PATH}/search", json=body).json()
     assert again["hits"][0]["passage"] == passage
     assert again["hits"][0]["score"] < reply["hits"][0]["score"]
-    explained = client.post(f"{PATH}/explain", json={"query": "lion", "doc_id": "animals"}).json()
+    explained = client.post(
+        f"{PATH}/explain", json={"query": "stripes", "doc_id": "animals"}
+    ).json()
     (document,) = explained["documents"]
     assert (document["doc_id"], document["rank"], document["lost"]) == ("animals", 1, None)
 

@@ -18,11 +18,12 @@ from lexmax.pipeline.gathering import deepened, distinct, first_passages, gather
 from lexmax.pipeline.queries import EncodedQueries, encode
 from lexmax.pipeline.reading_pairs import read_pairs
 from lexmax.pipeline.rescoring import rescore
+from lexmax.pipeline.retelling import aggregated, retold
 from lexmax.pipeline.retrieving import retrieve
 from lexmax.pipeline.sources import Sources
 from lexmax.pipeline.telling_relevance import of_hits, relevant
 from lexmax.pipeline.walking import walked
-from lexmax.stages import Feedback, Pairs, Pipeline, Rerank, Retrieve, Signal
+from lexmax.stages import Feedback, Pairs, Pipeline, Rerank, Retrieve, Signal, TextFeedback
 from lexmax.stages.feedback import searched_again
 from lexmax.types import Hits
 
@@ -124,10 +125,29 @@ class _Running:
             return hits
         again = [i for i in rankings if _is_searched_again(feedback, self._signal(i))]
         fused = hits if feedback.placement != "after" else None
+        kept = {} if feedback.placement == "before" else rankings
+        if isinstance(feedback, TextFeedback):
+            told = {i: self._retold(feedback, i, fused or rankings[i]) for i in again}
+            return self._fused(dict(sorted({**kept, **told}.items())))
         with self._record.stage("feedback", given=n_hits(hits)):
             changed = self._changed(feedback, {i: fused or rankings[i] for i in again})
-        kept = {} if feedback.placement == "before" else rankings
         return self._fused(self._retrieved(changed, again, kept))
+
+    def _retold(self, feedback: TextFeedback, number: int, found: Hits) -> Hits:
+        """What one stage finds for queries that are put together with these hits' texts."""
+        sources, stage = self._sources, self._pipeline.retrieve[number]
+        found = distinct(sources.snapshot, found) if self._is_split else found
+        with self._record.stage("feedback", given=n_hits(found)):
+            asked = [
+                retold(feedback, query, sources.texts(found.row(i)[0][: feedback.k]))
+                for i, query in enumerate(self._queries.texts)
+            ]
+            texts = [text for of_query in asked for text in of_query]
+            queries = encode(self._pipeline, sources.snapshot, sources.encoders, texts)
+        with self._record.stage(stage.signal, given=0) as made:
+            counts = [len(of_query) for of_query in asked]
+            made.hits = hits = aggregated(feedback, self._searched(stage, queries), counts)
+        return hits
 
     def _retrieved(
         self, queries: EncodedQueries, numbers: Iterable[int], kept: Mapping[int, Hits]

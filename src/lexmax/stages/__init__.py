@@ -2,7 +2,7 @@
 
 from lexmax.stages.diversify import Coverage, Diversify, Graph, Hops, Mmr, PageRank
 from lexmax.stages.documents import BestPassage, Documents, TopPassages
-from lexmax.stages.feedback import Average, ColbertPrf, Feedback, Rm3, Rocchio
+from lexmax.stages.feedback import Average, ColbertPrf, Feedback, Rm3, Rocchio, TextFeedback
 from lexmax.stages.filtering import RelevanceFilter
 from lexmax.stages.fuse import Borda, CombMnz, CombSum, Fuse, ReciprocalRank, WeightedSum
 from lexmax.stages.pipeline import Pipeline
@@ -45,6 +45,7 @@ __all__ = [
     "Rocchio",
     "Signal",
     "SparseRetrieve",
+    "TextFeedback",
     "TopPassages",
     "WeightedSum",
     "from_mapping",

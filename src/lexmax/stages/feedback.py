@@ -5,7 +5,7 @@ The methods are in `lexmax.feedback`. Off unless a pipeline asks for it.
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lexmax.stages.values import Signal, Stage
 
@@ -65,13 +65,39 @@ class ColbertPrf(_Feedback):
     k: _Count = 3
     clusters: _Count = 24
     tokens: _Count = 10
-    beta: _Weight = 0.5
+    beta: _Weight = Field(default=0.05, description="Of an added token, times its idf")
 
 
-Feedback: TypeAlias = Annotated[Average | Rocchio | Rm3 | ColbertPrf, Field(discriminator="method")]
+class TextFeedback(_Feedback):
+    """Texts that are put together of the query and the first k documents, and encoded."""
+
+    method: Literal["text"] = "text"
+    k: _Count = 3
+    how: Literal["concatenate", "each", "windows"] = Field(
+        default="each", description="All in one text, one text a document, or one a window"
+    )
+    aggregate: Literal["borda", "comb-sum", "mean", "max"] = "borda"
+    size: _Count = Field(default=64, description="Of a window, in words")
+    stride: _Count = Field(default=32, description="From window to window, in words")
+    signals: tuple[Signal, ...] | None = Field(
+        default=None, description="What to search for again; by default all that retrieve"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "TextFeedback":
+        if self.stride > self.size:
+            raise ValueError(f"stride is {self.stride}; expected at most size, {self.size}")
+        return self
 
 
-def searched_again(feedback: "Average | Rocchio | Rm3 | ColbertPrf") -> tuple[Signal, ...] | None:
+Feedback: TypeAlias = Annotated[
+    Average | Rocchio | Rm3 | ColbertPrf | TextFeedback, Field(discriminator="method")
+]
+
+
+def searched_again(
+    feedback: "Average | Rocchio | Rm3 | ColbertPrf | TextFeedback",
+) -> tuple[Signal, ...] | None:
     """The signals that the feedback is for; None for all."""
     if isinstance(feedback, Rm3):
         return ("sparse",)
