@@ -20,6 +20,7 @@ from lexmax.service.lanes import Lane
 from lexmax.service.logs import Log, make_log
 from lexmax.service.measured import Measured
 from lexmax.service.metrics import Metrics
+from lexmax.service.pacing import keep_pace
 from lexmax.service.parts import Service
 from lexmax.service.request_log import RequestLog
 from lexmax.service.schemas import ProblemReply
@@ -120,6 +121,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
         async with anyio.create_task_group() as background:
             # Aside, so that /health answers and /ready says why not, while models load.
             background.start_soon(_prepare, service)
+            background.start_soon(keep_pace, service.searching.pace, service.metrics.late)
             yield
             service.readiness.missing = "it is stopping"
             background.cancel_scope.cancel()

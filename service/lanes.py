@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from lexmax.service.calls import Call, too_late
+from lexmax.service.pacing import Pace
 from lexmax.service.problems import OVERLOADED, Refusal
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ class Lane:
         self.name, self.n_permits, self.most_waiting = name, n, most_waiting
         self._entered = 0
         self._lock = threading.Lock()
+        self.pace = Pace(n)
         self._threads = ThreadPoolExecutor(n, thread_name_prefix=f"lexmax-{name}")
         self._waited = waited
 
@@ -113,11 +115,12 @@ class Lane:
         return job
 
     def _turn(self, work: Callable[[], T], call: Call, entered_at: float) -> T:
-        seconds = time.perf_counter() - entered_at
-        call.waited_s += seconds
-        self._waited(self.name, seconds)
-        call.check()
-        return work()
+        with self.pace:
+            seconds = time.perf_counter() - entered_at
+            call.waited_s += seconds
+            self._waited(self.name, seconds)
+            call.check()
+            return work()
 
     def _left(self, _: object) -> None:
         with self._lock:

@@ -67,6 +67,8 @@ class Measured(Collector):
             waiting.add_metric([name], lane.n_waiting)
         yield running
         yield waiting
+        pace = self.service.searching.pace
+        yield _gauge("lexmax_allowed", "Threads that may search at one time now", pace.allowed)
         in_flight = self.service.in_flight
         yield _gauge("lexmax_requests_in_flight", "Requests under way", in_flight.requests)
         yield _gauge("lexmax_held_bytes", "Bytes of their bodies", in_flight.bytes)

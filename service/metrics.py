@@ -72,6 +72,12 @@ class Metrics:
             ["lane"],
             registry=self._registry,
         )
+        self._late_seconds = Histogram(
+            "lexmax_loop_late_seconds",
+            "How late the event loop came to a timer; requests wait as long unread",
+            registry=self._registry,
+            buckets=_SECONDS,
+        )
         ProcessCollector(registry=self._registry)
 
     def register(self, collector: Collector) -> None:
@@ -85,6 +91,10 @@ class Metrics:
     def turned_away(self, lane: str) -> None:
         """Count a request for which there was no room."""
         self._turned_away.labels(lane).inc()
+
+    def late(self, seconds: float) -> None:
+        """Count how late the event loop came."""
+        self._late_seconds.observe(seconds)
 
     def batch(self, name: str, n_asks: int) -> None:
         """Count how many requests shared a batch."""

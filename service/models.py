@@ -109,10 +109,10 @@ def _served(
 
 
 def _own() -> list[Model]:
-    names = [
-        (name, kind)
+    found = [
+        Model(name, kind, name)
         for kind, recipes in _RECIPES.items()
         for name, recipe in recipes.items()
         if not recipe.has_path and name not in _NOT_FOR_TEXTS
     ]
-    return [Model(*one, one[0]) for one in sorted(names, key=lambda one: one[0] not in _FIRST)]
+    return sorted(found, key=lambda model: model.name not in _FIRST)

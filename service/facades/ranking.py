@@ -90,7 +90,7 @@ def _answer(query: str, texts: Sequence[str], model: Model, service: Service) ->
     scores, relevances = _scores(query, texts, model, service)
     service.took("rerank", {"rerank_ms": (time.perf_counter() - start) * 1e3})
     best = tuple(
-        Ranked(int(i), texts[i], float(scores[i]), float(relevances[i]))
+        Ranked(int(i), texts[int(i)], float(scores[i]), float(relevances[i]))
         for i in np.argsort(-scores, kind="stable")
     )
     return Answer(model.name, best, n_tokens_of([query, *texts]))
@@ -113,18 +113,21 @@ def relevance_of_pairs(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scores between 0 and 1 as they are; where one is not, all are logits: their sigmoid."""
     if ((scores >= 0) & (scores <= 1)).all():
         return scores
-    return (1 / (1 + np.exp(-scores.astype(np.float64)))).astype(np.float32)
+    # 1 / (1 + exp(-x)), which overflows for logits far below 0.
+    return ((1 + np.tanh(scores.astype(np.float64) / 2)) / 2).astype(np.float32)
 
 
 def relevance_of_maxsim(scores: NDArray[np.float32], most: float) -> NDArray[np.float32]:
     """The share of the highest score that unit vectors can reach; 0 where there is no token."""
     if most <= 0:
         return np.zeros_like(scores)
-    return np.clip(without_infinity(scores) / np.float32(most), 0, 1, dtype=np.float32)
+    found: NDArray[np.float32] = np.clip(without_infinity(scores) / np.float32(most), 0, 1)
+    return found
 
 
 def without_infinity(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scores that JSON can hold: that of a text without tokens is the lowest of all, or 0."""
     there = scores[np.isfinite(scores)]
     lowest = np.float32(min(0.0, there.min())) if len(there) else np.float32(0)
-    return np.where(np.isfinite(scores), scores, lowest)
+    found: NDArray[np.float32] = np.where(np.isfinite(scores), scores, lowest)
+    return found

@@ -1,8 +1,9 @@
 """What are these texts in numbers?"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -17,7 +18,9 @@ from lexmax.service.strict_json import StrictRoute
 
 router = APIRouter(tags=["encode"], route_class=StrictRoute)
 
-_ROWS = {"sparse": sparse_rows, "multivector": token_rows, "pooled": pooled_rows}
+_ROWS: Mapping[str, Callable[..., Sequence[Any]]] = MappingProxyType(
+    {"sparse": sparse_rows, "multivector": token_rows, "pooled": pooled_rows}
+)
 
 
 @router.post("/v1/encode", response_model=EncodeReply)
@@ -43,7 +46,7 @@ def _encoded(body: EncodeRequest, specs: dict[Kind, str], service: Service) -> b
     start = time.perf_counter()
     found: dict[str, Any] = dict.fromkeys(_ROWS)
     for kind, spec in specs.items():
-        rows: Sequence[Any] = _ROWS[kind](
+        rows = _ROWS[kind](
             body.texts, body.input_type, spec=spec, encoders=service.encoders, call=service.call
         )
         found[kind] = [_sparse(row) for row in rows] if kind == "sparse" else rows

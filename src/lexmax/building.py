@@ -187,10 +187,12 @@ class _Build:
         """Of one part after another that is not encoded yet."""
         for start, stop in ranges(len(self.plan.serials) - self.done, PART_DOCS):
             rows = slice(self.done + start, self.done + stop)
-            once, places = np.unique(self.plan.serials[rows], return_inverse=True)
-            documents = self.catalog.documents(once)
-            spans = None if self.plan.passages is None else self.plan.passages[rows]
-            yield passage_texts([documents[place] for place in places], spans)
+            serials, spans = self.plan.serials[rows], self.plan.passages
+            once = np.unique(serials)
+            stored = self.catalog.documents(once)
+            places: list[int] = np.searchsorted(once, serials).tolist()
+            documents = [stored[place] for place in places]
+            yield passage_texts(documents, None if spans is None else spans[rows])
 
     def remember(self, done: int) -> None:
         with storage_errors(self.layout.folder):

@@ -107,7 +107,7 @@ class ClientError(LexmaxError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An exception is copied from its arguments alone, and so is sent to other processes.
-        named = {
+        named: dict[str, Any] = {
             "code": self.code,
             "status": self.status,
             "request_id": self.request_id,

@@ -52,9 +52,8 @@ class PassagePlan:
 
     def __post_init__(self) -> None:
         numbers = (self.window, self.stride)
-        if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers) or not (
-            1 <= self.stride <= self.window <= MAX_WINDOW
-        ):
+        is_whole = all(type(n) is int for n in numbers)
+        if not is_whole or not 1 <= self.stride <= self.window <= MAX_WINDOW:
             raise InputError(
                 f"found passages of {self.window!r} tokens, one every {self.stride!r}; expected "
                 f"whole numbers, 1 <= stride <= window <= {MAX_WINDOW:,}, such as 180/90"

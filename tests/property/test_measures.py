@@ -74,3 +74,18 @@ def test_two_hundred_random_runs_agree_with_trec_eval(rel: int) -> None:
                     assert measured.by_query[name][query_id] == pytest.approx(value, abs=1e-9)
                     n_compared += 1
     assert n_compared > 1000
+
+
+def test_rr_is_ms_marcos_by_rank(tmp_path: Path) -> None:
+    ir_measures: Any = importlib.import_module("ir_measures")
+    for seed in range(50):
+        qrels, run = drawn(seed)
+        orders = {q: random.Random(seed).sample(list(row), len(row)) for q, row in run.items()}
+        lines = (f"{q}\t{d}\t{i}\n" for q, ds in orders.items() for i, d in enumerate(ds, 1))
+        (tmp_path / "run.tsv").write_text("".join(lines))
+        measured = Evaluator(qrels, ["RR@10"]).evaluate(read_run(tmp_path / "run.tsv").doc_ids)
+        by_rank = {q: {d: -float(i) for i, d in enumerate(ds)} for q, ds in orders.items()}
+        official = ir_measures.msmarco.iter_calc([ir_measures.RR @ 10], qrels, by_rank)
+        expected = {metric.query_id: metric.value for metric in official}
+        for query_id, value in measured.by_query["RR@10"].items():
+            assert value == pytest.approx(expected.get(query_id, 0.0), abs=1e-12)

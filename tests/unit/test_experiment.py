@@ -13,6 +13,7 @@ from lexmax.errors import EvaluationError, PipelineError
 from lexmax.eval.datasets import Dataset
 from lexmax.eval.experiment import evaluate_pipelines, evaluate_run, to_json
 from lexmax.eval.runs import read_run
+from lexmax.stages import Pipeline
 
 QUERIES = {"q1": "one", "q2": "two", "q3": "three"}
 DATASET = Dataset(
@@ -38,9 +39,9 @@ class StandIn:
     batches: list[tuple[str | None, int, int]] = field(default_factory=list)
 
     def search_batch(
-        self, queries: Sequence[str], k: int, *, pipeline: str | None = None
+        self, queries: Sequence[str], k: int, *, pipeline: str | Pipeline | None = None
     ) -> Answers:
-        if pipeline is None or pipeline not in self.tables:
+        if not isinstance(pipeline, str) or pipeline not in self.tables:
             raise PipelineError(f"no pipeline {pipeline!r}")
         self.batches.append((pipeline, len(queries), k))
         found = [self.tables[pipeline][query][:k] for query in queries]

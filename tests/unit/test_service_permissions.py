@@ -35,7 +35,8 @@ def test_only_probes_ask_for_no_key() -> None:
 
 
 def test_what_changes_a_collection_needs_more_than_reading() -> None:
-    reading = ("/search", "/explain", "/rerank", "/encode", "/batch")
+    reading = ("/search", "/explain", "/rerank", "/encode", "/batch", "/embeddings")
+    reading += ("/embed", "/embed_all", "/embed_sparse")
     for (method, path), permission in PERMISSIONS.items():
         if method != "GET" and not path.endswith(reading):
             assert permission.scope > Scope.READ, path

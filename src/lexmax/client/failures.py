@@ -1,6 +1,7 @@
 """How did a request end that was not answered?"""
 
 import math
+from typing import cast
 
 import httpx
 
@@ -61,7 +62,7 @@ def _problem(response: httpx.Response) -> dict[str, object]:
         said = response.json()
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return cast("dict[str, object]", said) if isinstance(said, dict) else {}
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

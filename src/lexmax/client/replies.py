@@ -104,7 +104,8 @@ def encoded(said: Any) -> Encoded:
 def reranked(said: Any, texts: Sequence[str]) -> list[RerankedText]:
     """Texts in their order."""
     return [
-        RerankedText(one["index"], texts[one["index"]], one["score"]) for one in said["results"]
+        RerankedText(int(one["index"]), texts[int(one["index"])], one["score"])
+        for one in said["results"]
     ]
 
 

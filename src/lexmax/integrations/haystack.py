@@ -12,6 +12,8 @@ from lexmax.results import Hit
 _haystack = framework("haystack", extra="haystack")
 _utils = framework("haystack.utils", extra="haystack")
 _component: Any = _haystack.component
+_Document: Any = _haystack.Document
+_DOCUMENTS: Any = list[_Document]
 
 
 @_component
@@ -35,7 +37,7 @@ class LexmaxRetriever:
         self.top_k, self.search = top_k, search or {}
         self._client = _client(url, key)
 
-    @_component.output_types(documents=list[_haystack.Document])
+    @_component.output_types(documents=_DOCUMENTS)  # type: ignore[untyped-decorator]
     def run(self, query: str, top_k: int | None = None) -> dict[str, Any]:
         """The best documents as `documents`."""
         found = self._client.search(self.collection, query, top_k or self.top_k, **self.search)
@@ -59,7 +61,8 @@ class LexmaxRetriever:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "LexmaxRetriever":
         """As pipelines are read."""
-        return _read(cls, data)
+        found: LexmaxRetriever = _read(cls, data)
+        return found
 
 
 @_component
@@ -78,17 +81,14 @@ class LexmaxRanker:
         self.url, self.key, self.top_k, self.model = url, key, top_k, model
         self._client = _client(url, key)
 
-    @_component.output_types(documents=list[_haystack.Document])
-    def run(
-        self, query: str, documents: list[_haystack.Document], top_k: int | None = None
-    ) -> dict[str, Any]:
+    @_component.output_types(documents=_DOCUMENTS)  # type: ignore[untyped-decorator]
+    def run(self, query: str, documents: list[Any], top_k: int | None = None) -> dict[str, Any]:
         """The best documents as `documents`, with their new scores."""
         if not documents:
             return {"documents": []}
-        given: list[Any] = documents
-        texts = [document.content or "" for document in given]
+        texts = [document.content or "" for document in documents]
         found = self._client.rerank(query, texts, top_n=top_k or self.top_k, model=self.model)
-        return {"documents": [replace(given[one.index], score=one.score) for one in found]}
+        return {"documents": [replace(documents[one.index], score=one.score) for one in found]}
 
     def close(self) -> None:
         """Close its connections."""
@@ -101,7 +101,8 @@ class LexmaxRanker:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "LexmaxRanker":
         """As pipelines are read."""
-        return _read(cls, data)
+        found: LexmaxRanker = _read(cls, data)
+        return found
 
 
 def _client(url: str, key: Any) -> Client:
@@ -109,9 +110,7 @@ def _client(url: str, key: Any) -> Client:
 
 
 def _document(hit: Hit) -> Any:
-    return _haystack.Document(
-        id=hit.doc_id, content=text_of(hit), meta=metadata_of(hit), score=hit.score
-    )
+    return _Document(id=hit.doc_id, content=text_of(hit), meta=metadata_of(hit), score=hit.score)
 
 
 def _written(made: Any, *, key: Any, **parameters: Any) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from lexmax.integrations.metadata import metadata_of, text_of
 from lexmax.results import Hit
 
 _documents = framework("langchain_core.documents", extra="langchain")
-_retrievers = framework("langchain_core.retrievers", extra="langchain")
+_BaseDocumentCompressor: Any = _documents.BaseDocumentCompressor
+_BaseRetriever: Any = framework("langchain_core.retrievers", extra="langchain").BaseRetriever
 
 
-class LexmaxRetriever(_retrievers.BaseRetriever):  # type: ignore[misc]
+class LexmaxRetriever(_BaseRetriever):  # type: ignore[misc]
     """Documents of a collection that answer a query.
 
     retriever = LexmaxRetriever(client=lexmax.Client(), collection="pets", k=5)
@@ -42,7 +43,8 @@ class LexmaxRetriever(_retrievers.BaseRetriever):  # type: ignore[misc]
 
     async def _aget_relevant_documents(self, query: str, *, run_manager: Any) -> list[Any]:
         if self.async_client is None:
-            found: list[Any] = await super()._aget_relevant_documents(
+            inherited: Any = super()
+            found: list[Any] = await inherited._aget_relevant_documents(
                 query, run_manager=run_manager
             )
             return found
@@ -50,7 +52,7 @@ class LexmaxRetriever(_retrievers.BaseRetriever):  # type: ignore[misc]
         return [_document(hit) for hit in answer.hits]
 
 
-class LexmaxReranker(_documents.BaseDocumentCompressor):  # type: ignore[misc]
+class LexmaxReranker(_BaseDocumentCompressor):  # type: ignore[misc]
     """The best of some documents, in their order for the query.
 
     Attributes:
@@ -82,7 +84,8 @@ class LexmaxReranker(_documents.BaseDocumentCompressor):  # type: ignore[misc]
     ) -> list[Any]:
         """The same, waiting for the service without a thread."""
         if self.async_client is None or not documents:
-            found: list[Any] = await super().acompress_documents(documents, query, callbacks)
+            inherited: Any = super()
+            found: list[Any] = await inherited.acompress_documents(documents, query, callbacks)
             return found
         texts = [document.page_content for document in documents]
         answer = await self.async_client.rerank(query, texts, top_n=self.top_n, model=self.model)

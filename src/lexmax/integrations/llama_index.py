@@ -9,12 +9,16 @@ from lexmax.integrations.frameworks import framework
 from lexmax.integrations.metadata import metadata_of, text_of
 from lexmax.results import Hit
 
-_retrievers = framework("llama_index.core.base.base_retriever", extra="llama-index")
-_postprocessors = framework("llama_index.core.postprocessor.types", extra="llama-index")
+_BaseRetriever: Any = framework(
+    "llama_index.core.base.base_retriever", extra="llama-index"
+).BaseRetriever
+_BaseNodePostprocessor: Any = framework(
+    "llama_index.core.postprocessor.types", extra="llama-index"
+).BaseNodePostprocessor
 _schema = framework("llama_index.core.schema", extra="llama-index")
 
 
-class LexmaxRetriever(_retrievers.BaseRetriever):  # type: ignore[misc]
+class LexmaxRetriever(_BaseRetriever):  # type: ignore[misc]
     """Documents of a collection that answer a query, as nodes."""
 
     def __init__(
@@ -29,7 +33,8 @@ class LexmaxRetriever(_retrievers.BaseRetriever):  # type: ignore[misc]
         """`search` is more of `lexmax.Client.search`: pipeline, filter, min_relevance."""
         self._client, self._async_client = client, async_client
         self._collection, self._k, self._search = collection, k, search
-        super().__init__()
+        inherited: Any = super()
+        inherited.__init__()
 
     def _retrieve(self, query_bundle: Any) -> list[Any]:
         found = self._client.search(
@@ -46,7 +51,7 @@ class LexmaxRetriever(_retrievers.BaseRetriever):  # type: ignore[misc]
         return [_node(hit) for hit in found.hits]
 
 
-class LexmaxReranker(_postprocessors.BaseNodePostprocessor):  # type: ignore[misc]
+class LexmaxReranker(_BaseNodePostprocessor):  # type: ignore[misc]
     """The best of some nodes, in their order for the query.
 
     Attributes:

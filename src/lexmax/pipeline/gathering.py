@@ -111,8 +111,8 @@ def _by_mean(n: int, snapshot: Snapshot, row: Row) -> Row:
     place = np.empty(len(ordinals), np.int64)
     place[by_document] = np.arange(len(ordinals)) - np.repeat(np.cumsum(found) - found, found)
     counted = place < n
-    sums: NDArray[np.float64]
-    sums = np.bincount(documents[counted], scores[counted].astype(np.float64))
+    sums = np.zeros(len(first))
+    np.add.at(sums, documents[counted], scores[counted].astype(np.float64))
     wanted = np.minimum(snapshot.n_passages(ordinals[first]), n)
     missing = wanted - np.minimum(found, n)
     # What was not found is no better than the last that was.
