@@ -257,10 +257,12 @@ class CentroidIndex:
         n = len(self.centroids)
         if self.lists is not None:
             by_window = np.diff(self.lists.starts).reshape(n, -1)
-            return by_window.sum(axis=1, dtype=np.int64)
+            listed: NDArray[np.int64] = by_window.sum(axis=1, dtype=np.int64)
+            return listed
         documents = np.repeat(np.arange(self.n_docs), np.diff(self.offsets))
         pairs = np.unique(documents * n + self.codes)
-        return np.bincount(pairs % n, minlength=n)
+        counted: NDArray[np.int64] = np.bincount(pairs % n, minlength=n)
+        return counted
 
     def documents_in(
         self, centroids: NDArray[np.int64], alive: NDArray[np.bool_] | None

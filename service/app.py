@@ -20,7 +20,7 @@ from lexmax.service.lanes import Lane
 from lexmax.service.logs import Log, make_log
 from lexmax.service.measured import Measured
 from lexmax.service.metrics import Metrics
-from lexmax.service.pacing import keep_pace
+from lexmax.service.pace import keep_pace
 from lexmax.service.parts import Service
 from lexmax.service.request_log import RequestLog
 from lexmax.service.schemas import ProblemReply

@@ -8,10 +8,8 @@ overload the event loop is busy turning others away.
 
 import asyncio
 import contextvars
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
@@ -19,8 +17,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from lexmax.service.calls import Call, too_late
-from lexmax.service.pacing import Pace
+from lexmax.service.pace import Pace
 from lexmax.service.problems import OVERLOADED, Refusal
+from lexmax.service.workers import Workers
 
 T = TypeVar("T")
 
@@ -39,22 +38,24 @@ class Lane:
         waited: Callable[[str, float], None] = lambda name, seconds: None,
     ) -> None:
         """`waited` is told, on the thread, how long each piece of work waited, in seconds."""
-        self.name, self.n_permits, self.most_waiting = name, n, most_waiting
-        self._entered = 0
-        self._lock = threading.Lock()
-        self.pace = Pace(n)
-        self._threads = ThreadPoolExecutor(n, thread_name_prefix=f"lexmax-{name}")
+        self.name, self.most_waiting = name, most_waiting
+        self._workers = Workers(name, n)
         self._waited = waited
 
     @property
+    def pace(self) -> Pace:
+        """How many threads may work at once now."""
+        return self._workers.pace
+
+    @property
     def n_running(self) -> int:
-        """Threads that are in use."""
-        return min(self._entered, self.n_permits)
+        """Threads that work."""
+        return self._workers.n_running
 
     @property
     def n_waiting(self) -> int:
         """Those behind them."""
-        return max(self._entered - self.n_permits, 0)
+        return self._workers.n_waiting
 
     def require_room(self) -> None:
         """Turn away whom there is neither a thread nor a place to wait for.
@@ -62,13 +63,8 @@ class Lane:
         Raises:
             Refusal: 503.
         """
-        if self._entered >= self.n_permits + self.most_waiting:
-            raise Refusal(
-                OVERLOADED,
-                f"{self.n_running} requests of this kind run and {self.n_waiting} wait; expected "
-                "fewer; try again later, with fewer requests at one time",
-                headers=RETRY_AFTER,
-            )
+        if self._workers.is_full(self.most_waiting):
+            raise self._full()
 
     async def run(
         self, work: Callable[[], T], call: Call | None = None, *, watched: bool = False
@@ -85,11 +81,15 @@ class Lane:
             ClientDisconnect: if its client has left before its turn.
         """
         call = call or Call()
-        job = self._submitted(work, call)
-        answer = asyncio.wrap_future(job)
+        turn = partial(self._turn, work, call, time.perf_counter())
+        context = contextvars.copy_context()
+        job = self._workers.submit(partial(context.run, turn), most_waiting=self.most_waiting)
+        if job is None:
+            raise self._full()
+        answer: asyncio.Future[T] = asyncio.wrap_future(job)
         if not watched and self.n_waiting == 0:
             return await answer
-        leaving = _Leaving(call, job)
+        leaving = _Leaving(call, partial(self._workers.take_back, job))
         try:
             return await answer
         except asyncio.CancelledError:
@@ -100,39 +100,31 @@ class Lane:
             leaving.stop()
 
     def close(self) -> None:
-        """End the threads, once what runs is done."""
-        self._threads.shutdown()
-
-    def _submitted(self, work: Callable[[], T], call: Call) -> "Future[T]":
-        """The result to come; it may be cancelled until a thread has begun."""
-        self.require_room()
-        with self._lock:
-            self._entered += 1
-        run = partial(self._turn, work, call, time.perf_counter())
-        job = self._threads.submit(contextvars.copy_context().run, run)
-        # Even where nobody waits for it any more: a thread cannot be stopped.
-        job.add_done_callback(self._left)
-        return job
+        """End the threads, once what runs or waits is done."""
+        self._workers.close()
 
     def _turn(self, work: Callable[[], T], call: Call, entered_at: float) -> T:
-        with self.pace:
-            seconds = time.perf_counter() - entered_at
-            call.waited_s += seconds
-            self._waited(self.name, seconds)
-            call.check()
-            return work()
+        seconds = time.perf_counter() - entered_at
+        call.waited_s += seconds
+        self._waited(self.name, seconds)
+        call.check()
+        return work()
 
-    def _left(self, _: object) -> None:
-        with self._lock:
-            self._entered -= 1
+    def _full(self) -> Refusal:
+        return Refusal(
+            OVERLOADED,
+            f"{self.n_running} requests of this kind run and {self.n_waiting} wait; expected "
+            "fewer; try again later, with fewer requests at one time",
+            headers=RETRY_AFTER,
+        )
 
 
 class _Leaving:
     """Takes a request out of the queue when its time is over or its client has left."""
 
-    def __init__(self, call: Call, job: "Future[T]") -> None:
+    def __init__(self, call: Call, take_back: Callable[[], bool]) -> None:
         self.reason: Exception | None = None
-        self._job = job
+        self._take_back = take_back
         self._timer = self._watch = None
         if call.deadline.is_set:
             wait = max(call.deadline.left_s, 0.0)
@@ -154,6 +146,5 @@ class _Leaving:
         self._leave(ClientDisconnect())
 
     def _leave(self, reason: Exception) -> None:
-        # Only ours if the job is cancelled by us: a cancelled request has no other reason.
-        if not self._job.done() and self._job.cancel():
+        if self._take_back():
             self.reason = reason

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-LATE_S = 0.025
+LATE_S = 0.01
 _LOOK_EVERY_S = 0.05
 _CALM_LOOKS = 20
 

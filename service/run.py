@@ -24,7 +24,7 @@ from lexmax.service.settings import Settings
 
 _BACKLOG = 2048
 # The event loop, which turns requests away, takes the interpreter from threads that search.
-_SWITCH_S = float(__import__("os").environ.get("SW", "0.001"))
+_SWITCH_S = 0.001
 
 
 def serve(settings: Settings) -> None:

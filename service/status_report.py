@@ -92,7 +92,7 @@ def shown(spec: str) -> str:
 def _lane(lane: Lane) -> LaneReport:
     return LaneReport(
         running=lane.n_running,
-        permits=lane.n_permits,
+        permits=lane.pace.most,
         waiting=lane.n_waiting,
         places=lane.most_waiting,
     )

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from lexmax.service.pace import Pace
@@ -19,16 +20,25 @@ class Workers:
     def __init__(self, name: str, n: int) -> None:
         """Threads start when there is work for them."""
         self.name, self.pace = name, Pace(n)
-        self.n_running = 0
+        self._begun = 0
         self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads: list[threading.Thread] = []
         self._changed = threading.Condition()
         self._closed = False
 
     @property
+    def n_running(self) -> int:
+        """Work that a thread has begun, or is about to."""
+        return self._begun + min(len(self._queue), self._free)
+
+    @property
     def n_waiting(self) -> int:
-        """Work that no thread has begun."""
-        return len(self._queue)
+        """Work behind that."""
+        return max(len(self._queue) - self._free, 0)
+
+    @property
+    def _free(self) -> int:
+        return max(self.pace.allowed - self._begun, 0)
 
     def submit(self, work: Callable[[], Any], *, most_waiting: int) -> "Future[Any] | None":
         """The result to come; None where that many wait already and no thread is free.
@@ -43,15 +53,14 @@ class Workers:
             if self.is_full(most_waiting):
                 return None
             self._queue.append((job, work))
-            if len(self._threads) < min(self.pace.most, self.n_running + len(self._queue)):
+            if len(self._threads) < min(self.pace.most, self._begun + len(self._queue)):
                 self._start_one()
             self._changed.notify()
         return job
 
     def is_full(self, most_waiting: int) -> bool:
         """Whether work that comes now would have to wait behind that many."""
-        free = max(self.pace.allowed - self.n_running, 0)
-        return len(self._queue) >= free + most_waiting
+        return len(self._queue) >= self._free + most_waiting
 
     def take_back(self, job: "Future[Any]") -> bool:
         """Cancel work that no thread has begun; False where one has."""
@@ -77,21 +86,36 @@ class Workers:
         thread.start()
 
     def _serve(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(self._may_go_on)
-                if not self._queue:
-                    return
-                job, work = self._queue.popleft()
-                self.n_running += 1
-            try:
-                if job.set_running_or_notify_cancel():
-                    _do(job, work)
-            finally:
-                # Before anybody is told the result, so that a client that asks again finds room.
-                del job, work
+        while self._did_one():
+            pass
+
+    def _did_one(self) -> bool:
+        """Wait for work and do it; False where there will be none."""
+        with self._changed:
+            self._changed.wait_for(self._may_go_on)
+            if not self._queue:
+                return False
+            job, work = self._queue.popleft()
+            self._begun += 1
+        tell = _done(job, work)
+        # First the room, then the result: whoever is told may ask again at once.
+        with self._changed:
+            self._begun -= 1
+            self._changed.notify()
+        tell()
+        return True
 
     def _may_go_on(self) -> bool:
         if self._queue:
-            return self.n_running < self.pace.allowed
+            return self._free > 0
         return self._closed
+
+
+def _done(job: "Future[Any]", work: Callable[[], Any]) -> Callable[[], None]:
+    """Do the work; what is given tells its result."""
+    if not job.set_running_or_notify_cancel():
+        return lambda: None
+    try:
+        return partial(job.set_result, work())
+    except BaseException as error:  # whatever it is, it is the asker's
+        return partial(job.set_exception, error)

@@ -25,9 +25,6 @@ Each message names what was found, what was expected and the remedy. Nothing els
 LexmaxError, so `except LexmaxError` is every failure that a caller can do something about.
 """
 
-from functools import partial
-from typing import Any
-
 
 class LexmaxError(Exception):
     """Base of every error that lexmax raises on purpose."""
@@ -93,7 +90,7 @@ class ClientError(LexmaxError):
         self,
         detail: str,
         *,
-        code: str,
+        code: str = "failed",
         status: int = 0,
         request_id: str = "",
         retry_after_s: float | None = None,
@@ -105,15 +102,18 @@ class ClientError(LexmaxError):
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # An exception is copied from its arguments alone, and so is sent to other processes.
-        named: dict[str, Any] = {
-            "code": self.code,
-            "status": self.status,
-            "request_id": self.request_id,
-            "retry_after_s": self.retry_after_s,
-        }
-        return partial(ClientError, **named), (self.detail,)
+        said = (self.detail, self.code, self.status, self.request_id, self.retry_after_s)
+        return _client_error, said
+
+
+def _client_error(
+    detail: str, code: str, status: int, request_id: str, retry_after_s: float | None
+) -> ClientError:
+    return ClientError(
+        detail, code=code, status=status, request_id=request_id, retry_after_s=retry_after_s
+    )
 
 
 class StorageError(LexmaxError):

@@ -59,7 +59,7 @@ async def answers(
         if chance.random() < 0.3:
             await asyncio.sleep(chance.random() * 0.002)
         assert lane.n_waiting <= lane.most_waiting
-        assert lane.n_running <= lane.n_permits
+        assert lane.n_running <= lane.pace.most
         if kind == "cancelled":
             tasks[-1].cancel()
     found = await asyncio.gather(*tasks, return_exceptions=True)

@@ -50,6 +50,23 @@ def test_the_stage_that_gathers_reports_passages_in_and_documents_out(
     assert (gathering.stage, gathering.n_in, gathering.n_out) == ("documents", 4, 2)
 
 
+@pytest.mark.parametrize("name", ["sparse", "multivector-exact", "hybrid"])
+def test_documents_behind_many_passages_of_one_are_found(
+    tmp_path: Path, cheap_encoders: Encoders, name: str
+) -> None:
+    texts = ["Cats like cats. " * 20, "Cats do run away now.", "Dogs run.", "Cows run."]
+    with Collection.create(
+        tmp_path / "deep", passages=PassagePlan(4, 4), encoders=cheap_encoders
+    ) as collection:
+        collection.add(Document(f"d{i}", text) for i, text in enumerate(texts))
+        # Six passages a document: the first twelve are of the first document.
+        assert collection.snapshot().n_docs == 24
+        found = collection.search("cats", 2, pipeline=name)
+        assert [hit.doc_id for hit in found.hits] == ["d0", "d1"]
+        batch = collection.search_batch(["cats", "dogs"], 2, pipeline=name)
+        assert batch.doc_ids[0] == ["d0", "d1"]
+
+
 def test_feedback_comes_from_different_documents(collection: Collection) -> None:
     search = traced(collection, "cats milk", feedback={"method": "rocchio", "k": 2})
     ordinals = search.answer.trace.fed_back["sparse"].row(0)[0]

@@ -203,15 +203,10 @@ def test_deep_metadata_is_refused(client: TestClient) -> None:
 
 
 def test_an_error_never_repeats_a_value(client: TestClient) -> None:
-    reply = client.post(
-        SEARCH, json={"query": ["canary"], "k": "canary", "pipeline": {"a": "canary"}}
-    )
+    reply = client.post(SEARCH, json={"query": ["canary"], "k": "canary", "pipeline": ["canary"]})
     problem = assert_problem(reply, 422, "invalid_request")
-    assert {entry["at"] for entry in problem["errors"]} == {
-        "body.query",
-        "body.k",
-        "body.pipeline",
-    }
+    places = {".".join(entry["at"].split(".")[:2]) for entry in problem["errors"]}
+    assert places == {"body.query", "body.k", "body.pipeline"}
     assert "canary" not in reply.text
 
 

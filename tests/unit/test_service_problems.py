@@ -7,6 +7,7 @@ from lexmax.service.problems import INTERNAL, PROBLEMS, problem_of
 
 STATUS = {
     errors.LexmaxError: 500,
+    errors.ClientError: 500,
     errors.InputError: 422,
     errors.ShapeError: 422,
     errors.QueryError: 422,
