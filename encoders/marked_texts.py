@@ -105,7 +105,9 @@ class MarkedTexts:
 
     def names(self, ids: NDArray[np.int64]) -> list[str]:
         """What these ids stand for; the ids themselves where the tokenizer does not say."""
-        names = self.pieces.names if isinstance(self.pieces, NamesPieces) else {}
+        names: Mapping[int, str] = {}
+        if isinstance(self.pieces, NamesPieces):
+            names = self.pieces.names
         return [names.get(int(token), f"#{token}") for token in ids]
 
     def _row(self, text: str, room: int, alone: NDArray[np.int64]) -> NDArray[np.int64]:

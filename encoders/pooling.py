@@ -97,8 +97,13 @@ class Pooled:
     def joined(self, names: Sequence[Sequence[str]]) -> list[list[str]]:
         """Names of what is left of each text, given those of the tokens before, joined by +."""
         flat = [name for row in names for name in row]
-        groups = np.split(self.members, np.cumsum(self.sizes)[:-1]) if len(self.sizes) else []
-        left = ["+".join(flat[token] for token in group) for group in groups]
+        ends = np.cumsum(self.sizes).tolist()
+        members: list[int] = self.members.tolist()
+        starts = [0, *ends[:-1]]
+        left = [
+            "+".join(flat[token] for token in members[start:end])
+            for start, end in zip(starts, ends, strict=len(ends) > 0)
+        ]
         return [left[start:stop] for start, stop in pairwise(self.tokens.offsets)]
 
 

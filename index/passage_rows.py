@@ -49,8 +49,8 @@ def rows_of(held: NDArray[np.int64], serials: NDArray[np.int64]) -> NDArray[np.i
     first = np.searchsorted(held, serials)
     counts = np.searchsorted(held, serials, side="right") - first
     before = np.cumsum(counts) - counts
-    rows: NDArray[np.int64] = np.repeat(first - before, counts) + np.arange(counts.sum())
-    return rows
+    shifts: NDArray[np.int64] = np.repeat(first - before, counts)
+    return shifts + np.arange(len(shifts), dtype=np.int64)
 
 
 def n_passages(held: NDArray[np.int64], serials: NDArray[np.int64]) -> NDArray[np.int64]:

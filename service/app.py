@@ -103,7 +103,10 @@ def _service(settings: Settings, encoders: Encoders, log: Log) -> Service:
         settings=settings,
         encoders=served,
         collections=OpenCollections(
-            settings.data, encoders=served, delete_seconds=settings.stop_seconds
+            settings.data,
+            encoders=served,
+            delete_seconds=settings.stop_seconds,
+            read_only=settings.read_only,
         ),
         metrics=metrics,
         log=log,

@@ -28,6 +28,7 @@ _DELETED = ".deleted-"
 class _Opened:
     collection: Collection
     users: int = 0
+    file: int | None = None
 
 
 class OpenCollections:
@@ -37,8 +38,17 @@ class OpenCollections:
     requests only.
     """
 
-    def __init__(self, folder: Path, *, encoders: Encoders, delete_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        encoders: Encoders,
+        delete_seconds: float = 30.0,
+        read_only: bool = False,
+    ) -> None:
+        """Where it is `read_only`, another process may delete collections and make new ones."""
         self._folder = folder
+        self._read_only = read_only
         self._encoders = encoders
         self._delete_seconds = delete_seconds
         self._changed = threading.Condition()
@@ -98,6 +108,9 @@ class OpenCollections:
             with self._changed:
                 opened.users -= 1
                 self._changed.notify_all()
+                left = opened.users == 0 and self._opened.get(name) is not opened
+            if left and self._read_only:
+                opened.collection.abandon()
 
     def create(
         self,
@@ -176,7 +189,8 @@ class OpenCollections:
                 return found
             path = self._path(name)
             Layout(path).require()
-            opened = _Opened(Collection.open(path, encoders=self._encoders), users=1)
+            file = self._file(name)
+            opened = _Opened(Collection.open(path, encoders=self._encoders), users=1, file=file)
             with self._changed:
                 self._opened[name] = opened
             return opened
@@ -186,9 +200,23 @@ class OpenCollections:
             if name in self._deleting:
                 raise LockedError(f"{name}: it is being deleted; expected nobody to use it")
             opened = self._opened.get(name)
+            if opened is not None and opened.file != self._file(name):
+                del self._opened[name]  # another process has deleted it
+                if opened.users == 0:
+                    opened.collection.abandon()
+                opened = None
             if opened is not None:
                 opened.users += 1
             return opened
+
+    def _file(self, name: str) -> int | None:
+        """What tells a collection from another of its name, as long as it is open."""
+        if not self._read_only:  # none but this process deletes
+            return None
+        try:
+            return Layout(self._path(name)).catalog.stat().st_ino
+        except OSError:
+            return None
 
     @contextmanager
     def _claim(self, name: str) -> Generator[None, None, None]:

@@ -15,8 +15,12 @@ from lexmax.service.calls import Call, asked_timeout_ms
 from lexmax.service.keys import Key
 from lexmax.service.parts import Service
 from lexmax.service.permissions import PERMISSIONS, UNKNOWN, Permission, Reach
-from lexmax.service.problems import FORBIDDEN, RATE_LIMITED, Refusal
+from lexmax.service.problems import FORBIDDEN, RATE_LIMITED, READ_ONLY, Refusal
 
+_READ_ONLY_DETAIL = (
+    "this process only reads the collections; expected a request that changes nothing; send it to "
+    "the process that writes to them"
+)
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
 
 Answer: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -33,6 +37,8 @@ def guarded(route: APIRoute, answer: Answer) -> Answer:
         _require_allowed(request, permission, service)
         if permission.lane is None:
             return await answer(request)
+        if permission.lane == "write" and service.settings.read_only:
+            raise Refusal(READ_ONLY, _READ_ONLY_DETAIL)
         service.lanes[permission.lane].require_room()
         call = Call()
         call.ends_within(asked_timeout_ms(request.headers, service.settings.max_timeout_ms))

@@ -13,8 +13,7 @@ PREFIX = "LEXMAX_"
 
 
 def _search_threads() -> int:
-    # Two more: while some wait for an encoder or a disk, the cores have something to do.
-    return min(max(len(os.sched_getaffinity(0)) + 2, 4), 256)
+    return min(max(len(os.sched_getaffinity(0)), 2), 32)
 
 
 class Settings(BaseSettings):
@@ -51,10 +50,16 @@ class Settings(BaseSettings):
     )
     tls_cert: Path | None = Field(default=None, description="Certificates, PEM, ours first")
     tls_key: Path | None = Field(default=None, description="Private key of the first, PEM")
-    search_threads: int = Field(
-        default_factory=_search_threads, ge=1, le=256, description="By default two more than cores"
+    read_only: bool = Field(
+        default=False, description="Leave writing to another process over the same folder"
     )
-    search_queue: int = Field(default=32, ge=0, description="Searches that may wait for a thread")
+    search_threads: int = Field(
+        default_factory=_search_threads,
+        ge=1,
+        le=256,
+        description="By default as many as cores, 2 at least",
+    )
+    search_queue: int = Field(default=16, ge=0, description="Searches that may wait for a thread")
     write_threads: int = Field(default=2, ge=1, le=64)
     write_queue: int = Field(default=64, ge=0, description="Writes that may wait for a thread")
     encode_threads: int = Field(default=4, ge=1, le=64)

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import orjson
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from lexmax.types import Document
 
 _SHOWN_CHARS = 120
+_CANNOT = (
+    "{} gives no token vectors and reads no pairs; expected an encoder such as minilm, "
+    "colbert:PATH, cross-encoder:PATH or yes-no:PATH"
+)
 
 
 def add_rerank_command(app: typer.Typer) -> None:
@@ -53,7 +57,8 @@ def rerank(
     documents = list(read_documents([source], on_reject=_refused))
     scores = _scores(query, [one.full_text for one in documents], model)
     order = np.argsort(-scores, kind="stable")[:k]
-    ranked = [(documents[i], float(scores[i])) for i in order]
+    places: list[int] = order.tolist()
+    ranked = [(documents[place], float(scores[place])) for place in places]
     if json:
         _print_json(ranked)
     else:
@@ -62,19 +67,20 @@ def rerank(
 
 def _scores(query: str, texts: list[str], model: str) -> NDArray[np.float32]:
     """Of each text; -inf for one without words."""
-    from lexmax.encoders import MultiVectorEncoder, PairScorer, load
+    from lexmax.encoders import PairScorer, load
     from lexmax.errors import EncoderError
     from lexmax.pipeline import rerank_texts
     from lexmax.reranking import PairReranker
+    from lexmax.types import TokenBatch
 
-    encoder = load(model)
-    if isinstance(encoder, MultiVectorEncoder):
-        return rerank_texts(query, texts, encoder=encoder)
+    encoder: Any = load(model)
     if not isinstance(encoder, PairScorer):
-        raise EncoderError(
-            f"{model} gives no token vectors and reads no pairs; expected an encoder such as "
-            "minilm, colbert:PATH, cross-encoder:PATH or yes-no:PATH"
-        )
+        # What an encoder gives tells dense ones from those of token vectors; sparse ones ask for
+        # the statistics of a collection.
+        dense_or_tokens = hasattr(encoder, "dim")
+        if not dense_or_tokens or not isinstance(encoder.encode_queries([query]), TokenBatch):
+            raise EncoderError(_CANNOT.format(model))
+        return rerank_texts(query, texts, encoder=encoder)
     outcome = PairReranker(encoder).score(query, texts)
     if outcome.problem is not None:
         raise EncoderError(outcome.problem)

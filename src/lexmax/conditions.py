@@ -123,8 +123,9 @@ class FieldCondition(_Strict):
 
 def _tag(value: object) -> str:
     """Which of the two a clause is meant to be."""
-    names = value if isinstance(value, Mapping) else getattr(type(value), "model_fields", {})
-    return "condition" if {"field", *_TESTS} & {*cast("Mapping[Any, Any]", names)} else "group"
+    known: object = getattr(type(value), "model_fields", {})
+    names = cast("Mapping[Any, Any]", value if isinstance(value, Mapping) else known)
+    return "condition" if {"field", *_TESTS} & {*names} else "group"
 
 
 Clause: TypeAlias = Annotated[

@@ -73,10 +73,10 @@ def comb_mnz(rankings: Sequence[Row], *, scale: Scale = "min-max") -> Row:
     Source: Fox & Shaw, TREC-2, 1994.
     """
     ordinals = [found for found, _ in rankings]
-    fused, places = np.unique(_joined(ordinals, np.int64), return_inverse=True)
+    fused, places = np.unique(_documents(ordinals), return_inverse=True)
     sums = np.bincount(
         places,
-        weights=_joined([_scaled(scores, scale) for _, scores in rankings], np.float64),
+        weights=_numbers([_scaled(scores, scale) for _, scores in rankings]),
         minlength=len(fused),
     )
     holders = np.bincount(places, minlength=len(fused))
@@ -91,8 +91,8 @@ def _added(
     offset: float = 0.0,
 ) -> Row:
     weighted = [w * share for w, share in zip(_or_ones(weights, rankings), shares, strict=True)]
-    fused, places = np.unique(_joined(rankings, np.int64), return_inverse=True)
-    sums = np.bincount(places, weights=_joined(weighted, np.float64), minlength=len(fused))
+    fused, places = np.unique(_documents(rankings), return_inverse=True)
+    sums = np.bincount(places, weights=_numbers(weighted), minlength=len(fused))
     return best_first(fused, (sums + offset).astype(np.float32), len(fused))
 
 
@@ -100,10 +100,12 @@ def _or_ones(weights: Sequence[float] | None, rankings: Sequence[object]) -> Seq
     return [1.0] * len(rankings) if weights is None else weights
 
 
-def _joined(
-    arrays: "Sequence[NDArray[np.int64]] | Sequence[NDArray[np.float64]]", dtype: type[np.generic]
-) -> NDArray[np.generic]:
-    return np.concatenate([np.zeros(0, dtype), *arrays])
+def _documents(rankings: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(0, np.int64), *rankings])
+
+
+def _numbers(arrays: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.concatenate([np.zeros(0), *arrays])
 
 
 def _scaled(scores: NDArray[np.float32], scale: Scale) -> NDArray[np.float64]:

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexmax.fusion import Row, borda, comb_mnz, reciprocal_rank, weighted_sum
+from lexmax.fusion import (
+    Missing,
+    Row,
+    Scale,
+    borda,
+    comb_mnz,
+    reciprocal_rank,
+    weighted_sum,
+)
+
+SCALES: list[Scale] = ["min-max", "z-score", "none"]
+MISSING: list[Missing] = ["minimum", "zero"]
 
 
 @st.composite
@@ -58,8 +69,8 @@ def _slow_sum(rows: list[Row], weights: list[float], scale: str, missing: str) -
 @given(rankings(), st.data())
 def test_weighted_sums_are_what_loops_give(rows: list[Row], data: st.DataObject) -> None:
     weights = data.draw(st.lists(st.floats(0, 3), min_size=len(rows), max_size=len(rows)))
-    scale = data.draw(st.sampled_from(["min-max", "z-score", "none"]))
-    missing = data.draw(st.sampled_from(["minimum", "zero"]))
+    scale: Scale = data.draw(st.sampled_from(SCALES))
+    missing: Missing = data.draw(st.sampled_from(MISSING))
     # Deviations of nearly equal numbers differ in their last digits between the two.
     if scale == "z-score" and any(0 < np.ptp(scores) < 1e-3 for _, scores in rows if len(scores)):
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lexmax import collection as collections
+from lexmax import writing
 from lexmax.collection import Collection
 from lexmax.encoders import Encoders
 from lexmax.index.oracle_multivector import quantised_maxsim
@@ -85,7 +85,7 @@ def test_every_search_sees_one_state(
     tmp_path: Path, cheap_encoders: Encoders, monkeypatch: pytest.MonkeyPatch, reopened: bool
 ) -> None:
     """`reopened` searches through another open collection, as another process would."""
-    monkeypatch.setattr(collections, "_FLUSH_DOCS", 15)
+    monkeypatch.setattr(writing, "_FLUSH_DOCS", 15)
     collection = Collection.create(tmp_path / "ix", encoders=cheap_encoders)
     oracle = Oracle(cheap_encoders)
     failures: list[BaseException] = []
@@ -134,14 +134,14 @@ def test_writes_and_searches_do_not_wait_for_a_merge(
     tmp_path: Path, cheap_encoders: Encoders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     merging, go_on = threading.Event(), threading.Event()
-    merge = collections.merge_segments
+    merge = writing.merge_segments
 
     def held(*arguments, **named):  # noqa: ANN002, ANN003, ANN202
         merging.set()
         assert go_on.wait(10)
         return merge(*arguments, **named)
 
-    monkeypatch.setattr(collections, "merge_segments", held)
+    monkeypatch.setattr(writing, "merge_segments", held)
     collection = Collection.create(tmp_path / "ix", multivector=None)
     for i in range(3):
         collection.add([Document(f"d{i}", "ship")])
@@ -164,7 +164,7 @@ def test_closing_gives_a_merge_up(
     tmp_path: Path, cheap_encoders: Encoders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     merging = threading.Event()
-    merge = collections.merge_segments
+    merge = writing.merge_segments
 
     def slow(catalog, layout, watcher, **more):  # noqa: ANN001, ANN003, ANN202
         merging.set()
@@ -172,7 +172,7 @@ def test_closing_gives_a_merge_up(
             time.sleep(0.001)
         return merge(catalog, layout, watcher, **more)
 
-    monkeypatch.setattr(collections, "merge_segments", slow)
+    monkeypatch.setattr(writing, "merge_segments", slow)
     with Collection.create(tmp_path / "ix", multivector=None) as collection:
         for i in range(3):
             collection.add([Document(f"d{i}", "ship")])

@@ -34,7 +34,7 @@ def test_a_person_sees_how_it_is(client: TestClient) -> None:
     assert said["requests"] == 0
     assert said["asks_for_keys"] is False
     assert set(said["lanes"]) == {"search", "write", "encode"}
-    assert said["lanes"]["search"]["places"] == 32
+    assert said["lanes"]["search"]["places"] == 16
     assert said["encoders"] == ["bm25?k1=0.9&b=0.4&stop_words=english"]
     (pets,) = said["collections"]
     assert pets["name"] == "pets"

@@ -278,8 +278,7 @@ class _Running:
 
 
 def _n_each(hits: Hits) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = np.sum(hits.ordinals >= 0, axis=1, dtype=np.int64)
-    return found
+    return np.array([np.count_nonzero(row >= 0) for row in hits.ordinals], dtype=np.int64)
 
 
 def _is_searched_again(feedback: Feedback, signal: Signal) -> bool:

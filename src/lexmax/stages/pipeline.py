@@ -51,7 +51,9 @@ class Pipeline(Stage):
     def signals(self) -> frozenset[Signal]:
         """Indexes that a collection must have for this pipeline."""
         needed: list[Signal] = [stage.signal for stage in self.retrieve]
-        needed += [signal for stage in self.rerank if (signal := signal_of(stage)) is not None]
+        for stage in self.rerank:
+            if (signal := signal_of(stage)) is not None:
+                needed.append(signal)
         if self.diversify is not None and self.diversify.signal is not None:
             needed.append(self.diversify.signal)
         if any(

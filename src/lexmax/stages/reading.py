@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -24,10 +24,10 @@ def named(pipeline: "str | Pipeline | Mapping[str, Any]") -> Pipeline:
     """
     if isinstance(pipeline, Pipeline):
         return pipeline
-    return preset(pipeline) if isinstance(pipeline, str) else from_mapping(pipeline)
+    return preset(pipeline) if isinstance(pipeline, str) else from_mapping(dict(pipeline))
 
 
-def from_mapping(value: Mapping[str, Any], *, source: str = "the pipeline") -> Pipeline:
+def from_mapping(value: object, *, source: str = "the pipeline") -> Pipeline:
     """The pipeline that a mapping describes.
 
     A mapping with `preset` begins with that preset, and the other keys replace what it has.
@@ -35,12 +35,12 @@ def from_mapping(value: Mapping[str, Any], *, source: str = "the pipeline") -> P
     Raises:
         PipelineError: naming the key, what was found there and what was expected.
     """
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise PipelineError(
             f"{source}: found a {type(value).__name__}; expected a mapping with `retrieve` or "
             "`preset`"
         )
-    asked = dict(value)
+    asked = dict(cast("dict[str, Any]", value))
     if (name := asked.pop("preset", None)) is not None:
         if not isinstance(name, str) or name not in PRESETS:
             raise PipelineError(
@@ -64,13 +64,13 @@ def read_pipeline(path: Path) -> Pipeline:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise PipelineError(f"{path}: found more than a MiB; expected a pipeline of a page")
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise PipelineError(
             f"{path}: cannot be read as YAML or JSON: {error}; correct the file"
         ) from error
-    if isinstance(value, Mapping):
-        value = {"name": path.stem[:64]} | dict(value)
+    if isinstance(value, dict):
+        value = {"name": path.stem[:64]} | cast("dict[str, Any]", value)
     return from_mapping(value, source=str(path))
 
 
