@@ -41,6 +41,7 @@ def main() -> None:
         _index(arguments.dataset, place)
     texts = list(load_dataset(arguments.dataset, split="test").queries.values())
     with Collection.open(place) as collection:
+        collection.flush(threads=2)  # what an indexing that was stopped has left
         figures = {
             "machine": describe(),
             "dataset": arguments.dataset.name,
