@@ -95,6 +95,13 @@ def test_what_is_wrong_is_named_with_its_place(value: object, message: str) -> N
         from_mapping(value)  # type: ignore[arg-type]
 
 
+def test_one_mistake_is_one_problem() -> None:
+    with pytest.raises(PipelineError) as caught:
+        from_mapping({"retrieve": [{"signal": "sparse", "enginee": "exact"}]})
+    assert "enginee: unknown key" in str(caught.value)
+    assert "at least 1 item" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

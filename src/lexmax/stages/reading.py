@@ -91,10 +91,17 @@ def _given(pipeline: Pipeline) -> dict[str, Any]:
 
 def _explained(error: ValidationError) -> str:
     """Where the first problems are and what they are, in one line."""
-    problems = error.errors(include_url=False, include_context=False)
+    found = error.errors(include_url=False, include_context=False)
+    # What is wrong inside a list makes pydantic miss an entry of the list: one problem, not two.
+    problems = [one for one in found if not any(_is_inside(other, one) for other in found)]
     shown = [f"{_place(one['loc'])}: {_said(one)}" for one in problems[:_SHOWN]]
     more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
     return "; ".join(shown) + more
+
+
+def _is_inside(problem: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    place, around = problem["loc"], other["loc"]
+    return len(place) > len(around) and place[: len(around)] == around
 
 
 def _place(location: Sequence[int | str]) -> str:
