@@ -18,7 +18,7 @@ test:
 FUZZ_SECONDS ?= 10
 FUZZ_SEED ?= 0
 FUZZ_BUILD ?= build/sanitized
-FUZZ_TESTS ?= tests/fuzz/test_sparse_arrays.py tests/fuzz/test_sparse_files.py tests/fuzz/test_multivector_files.py tests/fuzz/test_residual_files.py tests/fuzz/test_store_files.py
+FUZZ_TESTS ?= tests/fuzz/test_sparse_arrays.py tests/fuzz/test_sparse_files.py tests/fuzz/test_multivector_files.py tests/fuzz/test_residual_files.py tests/fuzz/test_store_files.py tests/fuzz/test_pooled_files.py tests/fuzz/test_attribute_files.py tests/fuzz/test_neighbour_files.py
 fuzz:
 	$(PYTHON) -m cmake -S . -B $(FUZZ_BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release -DLEXMAX_SANITIZE=ON \
 		-DPython_EXECUTABLE="$$($(PYTHON) -c "import sys; print(sys.executable)")" \
