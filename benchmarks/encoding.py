@@ -27,8 +27,9 @@ from lexmax.building import PART_DOCS
 from lexmax.corpus import read_documents
 from lexmax.encoders.backbone import PaddedRows
 from lexmax.encoders.device import has_bfloat16, inference
+from lexmax.encoders.inputs import Inputs, encoded_parts
 from lexmax.encoders.minilm import MiniLm
-from lexmax.encoders.shared_pass import TokenRows, encoded_parts
+from lexmax.encoders.shared_pass import TokenRows
 from lexmax.errors import EncoderError
 from lexmax.types import ranges
 
@@ -109,7 +110,7 @@ _CLOCKS = ("wall", "cpu")
 
 
 def _encode(encoder: MiniLm, parts: Sequence[Sequence[str]]) -> None:
-    for _ in encoded_parts(parts, sparse=None, multivector=encoder):
+    for _ in encoded_parts(map(Inputs, parts), sparse=None, multivector=encoder):
         pass
 
 

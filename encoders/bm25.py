@@ -139,6 +139,10 @@ class Bm25:
             "expected the texts whose encoding gave it"
         )
 
+    def term_ids(self, terms: Sequence[str]) -> list[int]:
+        """Ids of terms as analysis leaves them: folded, and stemmed where there is a stemmer."""
+        return [term_id_of(term) for term in terms]
+
     def own_terms(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Ids of each text's terms, ascending: all that its encoding has."""
         rows, term_ids = self._occurrences(texts)

@@ -93,8 +93,8 @@ class Impacts:
         if not texts:
             return SparseBatch.from_rows([])
         raise EncoderError(
-            "documents of this collection have imported vectors, which no text gives; import all "
-            "of them into a new collection with `lexmax import`"
+            "documents of this collection have imported or given vectors, which no text gives; "
+            "give new ones their weights too, or import all documents with `lexmax import`"
         )
 
     def encode_queries(self, texts: Sequence[str], statistics: TermStatistics) -> SparseBatch:
@@ -119,7 +119,10 @@ class Impacts:
             EncoderError: if none has it.
         """
         for text in texts:
-            terms = list(query_weights(text))
+            try:
+                terms = list(query_weights(text))
+            except QueryError:  # The text of a document, which need not read as a query.
+                continue
             for term, found in zip(terms, self.term_ids(terms), strict=True):
                 if found == term_id:
                     return term

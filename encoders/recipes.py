@@ -13,6 +13,7 @@ from lexmax.encoders.contract import (
     PairScorer,
     SparseEncoder,
 )
+from lexmax.encoders.given import GivenPooled, GivenTokens
 from lexmax.encoders.impacts import Impacts
 from lexmax.encoders.specs import PATH, Parameter, Values
 from lexmax.errors import EncoderError
@@ -127,6 +128,14 @@ def _load_yes_no(values: Mapping[str, Any]) -> PairScorer:
     return load_yes_no(_folder(values), **_options(values))
 
 
+def _load_given_tokens(values: Mapping[str, Any]) -> MultiVectorEncoder:
+    return GivenTokens(**values)
+
+
+def _load_given_pooled(values: Mapping[str, Any]) -> DenseEncoder:
+    return GivenPooled(**values)
+
+
 def _folder(values: Mapping[str, Any]) -> Path:
     return Path(values[PATH])
 
@@ -217,6 +226,7 @@ SPARSE: Mapping[str, Recipe[SparseEncoder]] = MappingProxyType(
 )
 MULTIVECTOR: Mapping[str, Recipe[MultiVectorEncoder]] = MappingProxyType(
     {
+        "given": Recipe({"dim": Parameter(int)}, _load_given_tokens),
         "minilm": poolable(
             "minilm",
             Recipe(
@@ -248,6 +258,7 @@ MULTIVECTOR: Mapping[str, Recipe[MultiVectorEncoder]] = MappingProxyType(
 )
 DENSE: Mapping[str, Recipe[DenseEncoder]] = MappingProxyType(
     {
+        "given": Recipe({"dim": Parameter(int)}, _load_given_pooled),
         "minilm-pooled": Recipe({"max_tokens": Parameter(int, 256)}, _load_minilm_pooled),
         "dense": Recipe(
             {"max_tokens": Parameter(int), "pooling": Parameter(str)}, _load_dense, has_path=True

@@ -5,9 +5,7 @@ wants of a text, and what it makes of their states. Heads whose backbones have e
 and devices, and whose rows are equal, see the states of one pass.
 """
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -240,32 +238,6 @@ def _spread(heads: Sequence[Head[Any] | None], batches: Sequence[Any]) -> list[A
     """The batch of each head in turn, None where there is no head."""
     left = iter(batches)
     return [None if head is None else next(left) for head in heads]
-
-
-def encoded_parts(
-    parts: Iterable[Sequence[str]],
-    *,
-    sparse: SparseEncoder | None,
-    multivector: MultiVectorEncoder | None,
-    pooled: DenseEncoder | None = None,
-) -> Generator[Encoded, None, None]:
-    """One part after another; the tokens of each are made while the one before is encoded.
-
-    `parts` are taken in the calling thread, one ahead, so that memory does not grow with their
-    number.
-    """
-
-    def part(texts: Sequence[str]) -> DocumentPart:
-        return DocumentPart(texts, sparse=sparse, multivector=multivector, pooled=pooled)
-
-    coming: deque[Future[DocumentPart]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="lexmax-tokenizer") as tokenizer:
-        for texts in parts:
-            coming.append(tokenizer.submit(part, texts))
-            if len(coming) > 1:
-                yield coming.popleft().result().encode()
-        while coming:
-            yield coming.popleft().result().encode()
 
 
 def encode_queries(

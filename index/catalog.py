@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +18,28 @@ import orjson
 from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError
-from lexmax.index import document_rows, segment_rows
-from lexmax.index.document_rows import (
-    FIRST_UNSEEN,
-    LAST_PUBLISHED,
-    REPLACED_UNSEEN,
-    UpsertCount,
-)
+from lexmax.index import document_rows, ingest_rows, segment_rows, vector_rows
+from lexmax.index.document_rows import LAST_PUBLISHED, REPLACED_UNSEEN, UNSEEN, UpsertCount
 from lexmax.index.failures import storage_errors
 from lexmax.index.schema import create_file, open_file
 from lexmax.index.segment_rows import SegmentRow
 from lexmax.types import Document, Json
+from lexmax.vectors import NOTHING, GivenRow
 
 
 class Catalog:
-    """One open catalog. Safe to use from several threads; writes are for the lock's owner."""
+    """One open catalog. Safe to use from several threads; writes are for the lock's owner.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    Reads have a connection of their own: they see what is committed, and never wait for a write,
+    which holds its connection until the disk has it.
+    """
+
+    def __init__(
+        self, path: Path, *, reading: sqlite3.Connection, writing: sqlite3.Connection
+    ) -> None:
         self.path = path
-        self._connection = connection
-        self._lock = threading.RLock()
+        self._read, self._written = reading, writing
+        self._read_lock, self._write_lock = threading.RLock(), threading.RLock()
 
     @staticmethod
     def create(path: Path, settings: Mapping[str, Json]) -> "Catalog":
@@ -52,30 +55,36 @@ class Catalog:
             CorruptionError: if the file is no catalog of ours.
             IndexFormatError: if another format version wrote it.
         """
-        return Catalog(path, open_file(path))
+        reading = open_file(path)
+        try:
+            return Catalog(path, reading=reading, writing=open_file(path))
+        except BaseException:
+            reading.close()
+            raise
 
     def close(self) -> None:
         """Close the file; the catalog cannot be used any more."""
-        with self._lock:
-            self._connection.close()
+        with self._read_lock, self._write_lock:
+            self._read.close()
+            self._written.close()
 
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection, None, None]:
-        with self._lock, storage_errors(self.path):
-            yield self._connection
+        with self._read_lock, storage_errors(self.path):
+            yield self._read
 
     @contextmanager
     def _writing(self) -> Generator[sqlite3.Connection, None, None]:
         """One transaction, durable when the block ends; nothing changes if the block raises."""
-        with self._lock, storage_errors(self.path):
+        with self._write_lock, storage_errors(self.path):
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                _bump_generation(self._connection)
-                self._connection.execute("COMMIT")
+                self._written.execute("BEGIN IMMEDIATE")
+                yield self._written
+                _bump_generation(self._written)
+                self._written.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if self._written.in_transaction:
+                    self._written.execute("ROLLBACK")
                 raise
 
     @contextmanager
@@ -109,19 +118,30 @@ class Catalog:
             return int(row.fetchone()[0])
 
     def upsert(
-        self, documents: Iterable[Document], *, ingest: tuple[str, int] | None = None
+        self,
+        documents: Sequence[Document],
+        *,
+        given: Sequence[GivenRow] = (),
+        ingest: tuple[str, int] | None = None,
     ) -> UpsertCount:
         """Store documents in one transaction; a known doc_id is replaced, the last one wins.
 
-        `ingest`, (sources, entries consumed), records in the same transaction how far reading a
-        corpus has come; readers see its documents when their segment is published.
+        `given` are the vectors that came with each, nothing for none. `ingest`, (sources, entries
+        consumed), records in the same transaction how far reading a corpus has come; readers see
+        its documents when their segment is published.
         """
         count = UpsertCount()
         with self._writing() as connection:
-            for document in documents:
-                count += document_rows.upsert(connection, document)
+            if given:
+                vector_rows.create(connection)
+            known = vector_rows.exists(connection)
+            if ingest is None:
+                n = document_rows.delete_unseen(connection, (one.doc_id for one in documents))
+                count = UpsertCount(-n, n)  # each is inserted as if it were new
+            for document, row in zip(documents, given or repeat(NOTHING), strict=False):
+                count += document_rows.upsert(connection, document, row, has_vectors=known)
             if ingest is not None:
-                _remember_ingest(connection, *ingest, n_new=count.added + count.replaced)
+                ingest_rows.remember(connection, *ingest, n_new=count.added + count.replaced)
         return count
 
     def delete(self, doc_ids: Iterable[str]) -> int:
@@ -132,15 +152,12 @@ class Catalog:
     def ingest_position(self, sources: str) -> int:
         """Entries of these sources that an interrupted ingest has consumed; 0 if none was."""
         with self._reading() as connection:
-            row = connection.execute(
-                "SELECT position FROM ingests WHERE sources = ?", (sources,)
-            ).fetchone()
-        return 0 if row is None else int(row[0])
+            return ingest_rows.position(connection, sources)
 
     def end_ingests(self) -> None:
         """Nothing is being ingested any more: what is pending is searchable at once."""
         with self._writing() as connection:
-            connection.execute("DELETE FROM ingests")
+            ingest_rows.end(connection)
 
     def segments(self) -> list[SegmentRow]:
         """Published segments in the order of their serials."""
@@ -202,6 +219,14 @@ class Catalog:
             row = connection.execute("SELECT MAX(last_serial) FROM segments").fetchone()
         return int(row[0] or 0)
 
+    def last_serial(self) -> int:
+        """Of the documents that were ever stored; 0 where there was none."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'documents'"
+            ).fetchone()
+        return 0 if row is None else int(row[0])
+
     def searchable_pending(self) -> NDArray[np.int64]:
         """Serials of documents past the last segment that a search finds: none of an ingest.
 
@@ -209,7 +234,7 @@ class Catalog:
         """
         return self._serials(
             f"SELECT serial FROM documents WHERE (deleted = 0 OR {REPLACED_UNSEEN})"
-            f" AND serial > {LAST_PUBLISHED} AND serial < {FIRST_UNSEEN} ORDER BY serial",
+            f" AND serial > {LAST_PUBLISHED} AND NOT {UNSEEN} ORDER BY serial",
             (),
         )
 
@@ -254,6 +279,23 @@ class Catalog:
                     raise CorruptionError(f"{self.path}: holds no document {int(serial)}")
                 found.append(document_rows.document_of(row))
         return found
+
+    def vectors(self, serials: Sequence[int] | NDArray[np.int64]) -> Sequence[GivenRow]:
+        """What came with the documents of these serials, in this order; () if nothing did.
+
+        Raises:
+            CorruptionError: if a row is not what was stored.
+        """
+        with self._reading() as connection:
+            if not vector_rows.exists(connection):
+                return ()
+            found = vector_rows.read(connection, map(int, serials))
+        return () if all(row.is_empty for row in found) else found
+
+    def n_without_terms(self, first: int, last: int) -> int:
+        """Living documents from serial `first` to `last` that came without term weights."""
+        with self._reading() as connection:
+            return vector_rows.n_without_terms(connection, first, last)
 
     def metadata(self, serials: NDArray[np.int64]) -> list[Mapping[str, Json]]:
         """Metadata of the documents with these serials, in this order; none of forgotten ones."""
@@ -305,8 +347,7 @@ class Catalog:
         """Pending documents that no search finds before their ingest has ended."""
         with self._reading() as connection:
             row = connection.execute(
-                "SELECT COUNT(*) FROM documents"
-                f" WHERE deleted = 0 AND serial > {LAST_PUBLISHED} AND serial >= {FIRST_UNSEEN}"
+                f"SELECT COUNT(*) FROM documents WHERE deleted = 0 AND {UNSEEN}"
             ).fetchone()
         return int(row[0])
 
@@ -322,6 +363,8 @@ class Catalog:
             rows = connection.execute("PRAGMA integrity_check(5)").fetchall()
             found = [f"{self.path}: {row[0]}" for row in rows if row[0] != "ok"]
             changed = document_rows.changed(connection)
+            if vector_rows.exists(connection):
+                changed += vector_rows.changed(connection)
         if changed:
             found.append(
                 f"{self.path}: {len(changed)} documents differ from what was stored, the first "
@@ -333,22 +376,4 @@ class Catalog:
 def _bump_generation(connection: sqlite3.Connection) -> None:
     connection.execute(
         "UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE name = 'generation'"
-    )
-
-
-def _remember_ingest(
-    connection: sqlite3.Connection, sources: str, position: int, *, n_new: int
-) -> None:
-    """One ingest at a time: what is remembered of another is of a job that was given up.
-
-    Its documents stay unseen all the same: they may be very many, and the build of this ingest
-    takes them along.
-    """
-    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'documents'").fetchone()
-    first_new = 1 - n_new + (last[0] if last else 0)
-    unseen = connection.execute("SELECT MIN(first_serial) FROM ingests").fetchone()[0]
-    connection.execute("DELETE FROM ingests")
-    connection.execute(
-        "INSERT INTO ingests VALUES (?, ?, ?)",
-        (sources, position, first_new if unseen is None else unseen),
     )

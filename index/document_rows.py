@@ -13,14 +13,22 @@ import xxhash
 from numpy.typing import NDArray
 
 from lexmax.errors import DocumentError
+from lexmax.index import vector_rows
 from lexmax.types import Document
+from lexmax.vectors import NOTHING, GivenRow
 
-# What searches do not see yet: documents from here on belong to an ingest.
+# What searches do not see yet: documents between these two belong to an ingest. Of an ingest that
+# was begun by a build that knows no last one, all from the first on do.
 FIRST_UNSEEN = "(SELECT COALESCE(MIN(first_serial), 1 << 62) FROM ingests)"
+LAST_UNSEEN = (
+    "(SELECT COALESCE(MAX(CAST(value AS INTEGER)), 1 << 62) FROM settings"
+    " WHERE name = 'last_unseen')"
+)
 LAST_PUBLISHED = "(SELECT COALESCE(MAX(last_serial), 0) FROM segments)"
+UNSEEN = f"(serial > {LAST_PUBLISHED} AND serial BETWEEN {FIRST_UNSEEN} AND {LAST_UNSEEN})"
 REPLACED_UNSEEN = (
     f"(deleted = 1 AND serial < {FIRST_UNSEEN} AND COALESCE(replaced_by, 0) >= {FIRST_UNSEEN}"
-    f" AND replaced_by > {LAST_PUBLISHED})"
+    f" AND replaced_by <= {LAST_UNSEEN} AND replaced_by > {LAST_PUBLISHED})"
 )
 
 
@@ -40,21 +48,31 @@ class UpsertCount:
         )
 
 
-def upsert(connection: sqlite3.Connection, document: Document) -> UpsertCount:
-    """Store one document; the living version of its doc_id, if any, is marked deleted."""
+def upsert(
+    connection: sqlite3.Connection,
+    document: Document,
+    given: GivenRow = NOTHING,
+    *,
+    has_vectors: bool = False,
+) -> UpsertCount:
+    """Store one document; the living version of its doc_id, if any, is marked deleted.
+
+    `given` are the vectors that came with it, `has_vectors` whether the catalog has their table.
+    """
     new = (document.title, document.text, _metadata(document))
     row = connection.execute(
         "SELECT serial, title, text, metadata FROM documents WHERE doc_id = ? AND deleted = 0",
         (document.doc_id,),
     ).fetchone()
-    if row is not None and row[1:] == new:
+    is_same = row is not None and row[1:] == new
+    if is_same and (not has_vectors or vector_rows.is_same(connection, row[0], given)):
         return UpsertCount(unchanged=1)
     if row is None:
-        _insert(connection, document.doc_id, *new)
+        _insert(connection, document.doc_id, *new, given=given)
         return UpsertCount(added=1)
     # In this order, because an id has one living row.
     connection.execute("UPDATE documents SET deleted = 1 WHERE serial = ?", row[:1])
-    serial = _insert(connection, document.doc_id, *new)
+    serial = _insert(connection, document.doc_id, *new, given=given)
     connection.execute("UPDATE documents SET replaced_by = ? WHERE serial = ?", (serial, row[0]))
     return UpsertCount(replaced=1)
 
@@ -70,6 +88,21 @@ def delete(connection: sqlite3.Connection, doc_id: str) -> int:
     return connection.execute(
         "UPDATE documents SET deleted = 1 WHERE doc_id = ? AND deleted = 0", (doc_id,)
     ).rowcount
+
+
+def delete_unseen(connection: sqlite3.Connection, doc_ids: Iterable[str]) -> int:
+    """Give up the versions of these documents that no search has seen; how many there were.
+
+    Whoever stores them now wants to find them at once, and no older version beside.
+    """
+    if connection.execute("SELECT 1 FROM ingests LIMIT 1").fetchone() is None:
+        return 0
+    statement = f"SELECT 1 FROM documents WHERE doc_id = ? AND deleted = 0 AND {UNSEEN}"
+    return sum(
+        delete(connection, doc_id)
+        for doc_id in doc_ids
+        if connection.execute(statement, (doc_id,)).fetchone() is not None
+    )
 
 
 def purge(connection: sqlite3.Connection, first: int, last: int, *, kept: NDArray[np.int64]) -> int:
@@ -116,13 +149,22 @@ def document_of(row: tuple[str, str, str, str]) -> Document:
 
 
 def _insert(
-    connection: sqlite3.Connection, doc_id: str, title: str, text: str, metadata: str
+    connection: sqlite3.Connection,
+    doc_id: str,
+    title: str,
+    text: str,
+    metadata: str,
+    *,
+    given: GivenRow,
 ) -> int:
     cursor = connection.execute(
         "INSERT INTO documents (doc_id, title, text, metadata, xxh3) VALUES (?, ?, ?, ?, ?)",
         (doc_id, title, text, metadata, _checksum(doc_id, title, text, metadata)),
     )
-    return int(cursor.lastrowid or 0)
+    serial = int(cursor.lastrowid or 0)
+    if not given.is_empty:
+        vector_rows.insert(connection, serial, given)
+    return serial
 
 
 def _checksum(doc_id: str, title: str, text: str, metadata: str) -> int:

@@ -1,14 +1,22 @@
 """Which of our errors is it, when the operating system or SQLite refuses?"""
 
 import errno
+import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lexmax.errors import CorruptionError, DiskFullError, LockedError, StorageError
+from lexmax.errors import (
+    CorruptionError,
+    DiskFullError,
+    LockedError,
+    OpenFilesError,
+    StorageError,
+)
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_MORE_FILES = {errno.EMFILE, errno.ENFILE}
 
 
 def _is_no_room(error: OSError) -> bool:
@@ -28,8 +36,8 @@ def _from_os(error: OSError, path: Path) -> StorageError:
             f"{path}: the disk does not give or take these bytes ({error.strerror}); check the "
             "disk, then run `lexmax rebuild` on the collection, or restore a backup"
         )
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return StorageError(
+    if error.errno in _NO_MORE_FILES:
+        return OpenFilesError(
             f"{path}: too many files are open, of which each segment needs about twenty; allow "
             "more, as `ulimit -n 8192` does, or run `lexmax merge --all` on the collection"
         )
@@ -44,6 +52,12 @@ def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
     no_room = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
     if getattr(error, "sqlite_errorname", "") in no_room or "disk is full" in text:
         return _from_os(OSError(errno.ENOSPC, text), path)
+    if getattr(error, "sqlite_errorname", "").startswith("SQLITE_CANTOPEN"):
+        # SQLite does not say why; opening anything says whether it is for want of descriptors.
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as refused:
+            return _from_os(refused, path)
     if "locked" in text or "busy" in text:
         return LockedError(f"{path}: catalog is busy ({text}); expected one writer; try again")
     if isinstance(error, sqlite3.DatabaseError) and (

@@ -46,7 +46,7 @@ class Layout:
 
     def make(self) -> None:
         """Make the folder for a new collection; it may exist, but must be empty."""
-        if self.folder.exists() and not self._is_blank():
+        if self.folder.exists() and not self.is_blank():
             raise CollectionExistsError(
                 f"{self.folder}: found files there; expected a folder that is empty or does not "
                 "exist; open it, or choose another path"
@@ -54,8 +54,8 @@ class Layout:
         (self.folder / "segments").mkdir(parents=True, exist_ok=True)
         sync_folder(self.folder.parent)
 
-    def _is_blank(self) -> bool:
-        """Whether nothing is there but what a killed `make` leaves."""
+    def is_blank(self) -> bool:
+        """Whether the folder is there, with nothing in it but what a killed `make` leaves."""
         left = {"segments", f"{schema.FILE_NAME}.new", f"{schema.FILE_NAME}.new-journal"}
         return (
             self.folder.is_dir()

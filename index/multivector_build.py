@@ -25,6 +25,7 @@ Progress = Callable[[str, int], None]
 
 # Coordinates of a projected encoding: 64 bytes a document as codes of 4 bits.
 _PROJECTION_DIM = 256
+_MOST_DIM = 4096
 # Centroids of another index serve as long as they leave no more than this over.
 _DRIFT = 1.1
 
@@ -38,6 +39,7 @@ class MultiVectorPlan:
         centroids: whether tokens get centroids; codecs of residuals always have them.
         fde: whether documents get fixed-dimensional encodings.
         fde_store: how these are kept, as `stores.spec.parse_store` reads it; None chooses by size.
+        fde_dim: coordinates that they are projected to, at most; None for 256.
         recall: share of the exact best that searches are to find; None for fixed numbers of
             candidates.
         seed: of samples and all that is drawn at random.
@@ -51,6 +53,7 @@ class MultiVectorPlan:
     fde_store: str | None = None
     seed: int = 42
     threads: int = 1
+    fde_dim: int | None = None
 
     def __post_init__(self) -> None:
         if self.codec not in get_args(Codec):
@@ -61,6 +64,8 @@ class MultiVectorPlan:
             parse_store(self.fde_store)
         if self.recall is not None and not 0 < self.recall <= 1:
             raise InputError(f"recall is {self.recall}; expected above 0 and at most 1")
+        if self.fde_dim is not None and not 1 <= self.fde_dim <= _MOST_DIM:
+            raise InputError(f"fde_dim is {self.fde_dim}; expected 1 to {_MOST_DIM}")
 
     def to_json(self) -> dict[str, Json]:
         """What `from_json` reads: all but the threads."""
@@ -71,6 +76,8 @@ class MultiVectorPlan:
             "recall": self.recall,
             "fde_store": self.fde_store,
             "seed": self.seed,
+            # Left out where nobody asked: catalogs of older releases do not have it either.
+            **({} if self.fde_dim is None else {"fde_dim": self.fde_dim}),
         }
 
     @staticmethod
@@ -83,7 +90,7 @@ class MultiVectorPlan:
         if written is None:
             return MultiVectorPlan()
         example = MultiVectorPlan().to_json()
-        if not isinstance(written, Mapping) or written.keys() != example.keys():
+        if not isinstance(written, Mapping) or written.keys() - {"fde_dim"} != example.keys():
             raise CorruptionError(
                 f"the plan of the multi-vector index is {written!r}; expected {example}; "
                 "restore a backup"
@@ -128,15 +135,7 @@ def build_multivector(
             progress=lambda done: progress("centroids", done),
         )
     if plan.fde:
-        fde = CandidateIndex.build(
-            store,
-            parameters=parameters or FdeParameters(dim=store.dim, seed=plan.seed),
-            store_spec=None if plan.fde_store is None else parse_store(plan.fde_store),
-            projection_dim=_PROJECTION_DIM,
-            seed=plan.seed,
-            threads=plan.threads,
-            progress=lambda done: progress("fde", done),
-        )
+        fde = build_encodings(store, plan, parameters=parameters, progress=progress)
     if near is not None and folder is not None and plan.codec.startswith("residual"):
         near.save(folder)
         store = TokenStore.recoded(
@@ -150,6 +149,29 @@ def build_multivector(
         near = replace(near, offsets=store.offsets)
     index = MultiVectorIndex(store, fde, near)
     return index if plan.recall is None else _measured(index, plan.recall, samples, folder, plan)
+
+
+def build_encodings(
+    store: TokenStore,
+    plan: MultiVectorPlan,
+    *,
+    parameters: FdeParameters | None = None,
+    progress: Progress = _silent,
+) -> CandidateIndex:
+    """The fixed-dimensional encodings of a plan, of a store that has tokens.
+
+    Raises:
+        ShapeError: if `parameters` are for another dim.
+    """
+    return CandidateIndex.build(
+        store,
+        parameters=parameters or FdeParameters(dim=store.dim, seed=plan.seed),
+        store_spec=None if plan.fde_store is None else parse_store(plan.fde_store),
+        projection_dim=_PROJECTION_DIM if plan.fde_dim is None else plan.fde_dim,
+        seed=plan.seed,
+        threads=plan.threads,
+        progress=lambda done: progress("fde", done),
+    )
 
 
 def _measured(

@@ -74,21 +74,25 @@ class Postings {
     std::vector<std::int64_t> indptr{0};
     std::vector<std::uint32_t> terms;
     std::vector<float> weights;
-    for (const std::int64_t doc : span(docs)) {
-      if (doc < 0 || static_cast<std::size_t>(doc) >= segment_.n_docs()) throw std::out_of_range("no such document");
-      const ForwardRow row{segment_.row_of(static_cast<std::size_t>(doc)), segment_.short_terms()};
-      for (std::size_t i = 0; i < row.size; ++i) {
-        if (row.term(i) >= segment_.terms.size()) throw Corrupt("forward.rows holds a term that sparse.terms has not");
-        terms.push_back(segment_.terms[row.term(i)]);
-        weights.push_back(row.weights[i]);
+    {
+      const nb::gil_scoped_release released;
+      for (const std::int64_t doc : span(docs)) {
+        if (doc < 0 || static_cast<std::size_t>(doc) >= segment_.n_docs()) throw std::out_of_range("no such document");
+        const ForwardRow row{segment_.row_of(static_cast<std::size_t>(doc)), segment_.short_terms()};
+        for (std::size_t i = 0; i < row.size; ++i) {
+          if (row.term(i) >= segment_.terms.size()) throw Corrupt("forward.rows holds a term that sparse.terms has not");
+          terms.push_back(segment_.terms[row.term(i)]);
+          weights.push_back(row.weights[i]);
+        }
+        indptr.push_back(static_cast<std::int64_t>(terms.size()));
       }
-      indptr.push_back(static_cast<std::int64_t>(terms.size()));
     }
     return std::make_tuple(owned(std::move(indptr)), owned(std::move(terms)), owned(std::move(weights)));
   }
 
   /// Bytes of postings and rows that the queries' terms have.
   std::size_t touched_bytes(const Vector<std::uint32_t>& query_terms) const {
+    const nb::gil_scoped_release released;
     std::size_t bytes = 0;
     for (const std::uint32_t term : span(query_terms)) {
       const auto at = std::lower_bound(segment_.terms.begin(), segment_.terms.end(), term);
@@ -189,10 +193,13 @@ class Terms {
   auto sorted() {
     std::vector<std::uint32_t> ids, doc_freqs;
     std::vector<float> largest;
-    for (const TermCount& count : table_.sorted()) {
-      ids.push_back(count.term);
-      doc_freqs.push_back(count.doc_freq);
-      largest.push_back(count.largest);
+    {
+      const nb::gil_scoped_release released;
+      for (const TermCount& count : table_.sorted()) {
+        ids.push_back(count.term);
+        doc_freqs.push_back(count.doc_freq);
+        largest.push_back(count.largest);
+      }
     }
     return std::make_tuple(owned(std::move(ids)), owned(std::move(doc_freqs)), owned(std::move(largest)));
   }

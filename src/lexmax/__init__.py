@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lexmax.errors import LexmaxError
 from lexmax.types import Document
+from lexmax.vectors import Query, Vectors
 
 if TYPE_CHECKING:
     from lexmax.client import AsyncClient, Client
@@ -26,6 +27,8 @@ __all__ = [
     "Collection",
     "Document",
     "LexmaxError",
+    "Query",
+    "Vectors",
     "create",
     "open",
 ]

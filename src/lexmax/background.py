@@ -21,31 +21,36 @@ class Background:
     KeyboardInterrupt then. A failure is logged; for a minute after it nothing is run.
     """
 
-    def __init__(self, job: Callable[[Watcher], object]) -> None:
-        self._job = job
+    def __init__(
+        self, job: Callable[[Watcher], object], *, verb: str = "merge", doing: str = "merging"
+    ) -> None:
+        """What it does, for the name of its thread and for the log."""
+        self._job, self._verb, self._doing = job, verb, doing
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._again = False
         self._stop = threading.Event()
         self._not_before = 0.0
 
-    def wake(self) -> None:
-        """Run the job soon, once more if it runs now; never waits."""
+    def wake(self) -> bool:
+        """Run the job soon, once more if it runs now; never waits. False where it will not run."""
         with self._lock:
             self._again = True
-            if self._thread is not None or self._stop.is_set():
-                return
-            if time.monotonic() < self._not_before:
-                return
+            if self._stop.is_set() or time.monotonic() < self._not_before:
+                return False
+            if self._thread is not None:
+                return True
             # Not waited for when the interpreter ends, but asked to stop before.
-            thread = threading.Thread(target=self._run, name="lexmax-merge", daemon=True)
+            name = f"lexmax-{self._verb}"
+            thread = threading.Thread(target=self._run, name=name, daemon=True)
             try:
                 thread.start()
             except RuntimeError as error:  # what was written is written all the same
-                _log.error("no thread to merge in: %s", error)
-                return
+                _log.error("no thread to %s in: %s", self._verb, error)
+                return False
             self._thread = thread
             atexit.register(self.stop)
+            return True
 
     def stop(self) -> None:
         """Ask the job to stop, wait until it has, and never run it again."""
@@ -85,4 +90,4 @@ class Background:
         except Exception as error:  # whatever it is, writes and searches go on without it
             self._not_before = time.monotonic() + _PAUSE_SECONDS
             unexpected = not isinstance(error, LexmaxError)
-            _log.error("merging in the background failed: %s", error, exc_info=unexpected)
+            _log.error("%s in the background failed: %s", self._doing, error, exc_info=unexpected)

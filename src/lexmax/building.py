@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.encoders import DenseEncoder, MultiVectorEncoder, SparseEncoder
-from lexmax.encoders.shared_pass import encoded_parts
+from lexmax.encoders.inputs import Inputs, encoded_parts
 from lexmax.errors import CorruptionError
 from lexmax.index.catalog import Catalog
 from lexmax.index.declared import attributes_of, declared_fields
@@ -67,8 +67,8 @@ class Silent:
 
 def fitted(catalog: Catalog, encoder: SparseEncoder | None) -> SparseEncoder | None:
     """The encoder with its constants measured on an even sample of the living documents."""
-    if encoder is None:
-        return None
+    if encoder is None or encoder.fitted([]) is encoder:
+        return encoder
     serials = catalog.living_serials(0)
     stride = max(1, -(-len(serials) // _SAMPLE_DOCS))
     sample = catalog.documents(serials[::stride])
@@ -102,15 +102,19 @@ def build_segments(
     watcher: Watcher,
     *,
     threads: int = 1,
+    up_to: int | None = None,
 ) -> int:
     """Finish interrupted builds, then build until nothing is pending; segments published.
+
+    `up_to` is the last serial that is built: documents may be stored meanwhile, without end. One
+    call at a time.
 
     Raises:
         KeyboardInterrupt: if the watcher stopped it; all finished parts are kept.
     """
     published = 0
     plan = multivector_plan(catalog, threads=threads)
-    while (build := _next_build(catalog, layout, encoders, plan)) is not None:
+    while (build := _next_build(catalog, layout, encoders, plan, up_to=up_to)) is not None:
         build.run(watcher)
         published += 1
     return published
@@ -170,7 +174,7 @@ class _Build:
         watcher.advance("encode", self.done, total)
         done = self.done
         parts = encoded_parts(
-            self._texts(), sparse=self.sparse, multivector=self.multivector, pooled=self.pooled
+            self._inputs(), sparse=self.sparse, multivector=self.multivector, pooled=self.pooled
         )
         with closing(parts):
             for encoded in parts:
@@ -183,7 +187,7 @@ class _Build:
                     raise KeyboardInterrupt
         self._publish(watcher)
 
-    def _texts(self) -> Iterator[list[str]]:
+    def _inputs(self) -> Iterator[Inputs]:
         """Of one part after another that is not encoded yet."""
         for start, stop in ranges(len(self.plan.serials) - self.done, PART_DOCS):
             rows = slice(self.done + start, self.done + stop)
@@ -192,7 +196,9 @@ class _Build:
             stored = self.catalog.documents(once)
             places: list[int] = np.searchsorted(once, serials).tolist()
             documents = [stored[place] for place in places]
-            yield passage_texts(documents, None if spans is None else spans[rows])
+            texts = passage_texts(documents, None if spans is None else spans[rows])
+            # Documents that are split come without vectors.
+            yield Inputs(texts, self.catalog.vectors(serials) if spans is None else ())
 
     def remember(self, done: int) -> None:
         with storage_errors(self.layout.folder):
@@ -224,12 +230,19 @@ class _Build:
 
 
 def _next_build(
-    catalog: Catalog, layout: Layout, encoders: CollectionEncoders, wanted: MultiVectorPlan
+    catalog: Catalog,
+    layout: Layout,
+    encoders: CollectionEncoders,
+    wanted: MultiVectorPlan,
+    *,
+    up_to: int | None,
 ) -> _Build | None:
     for segment_id, state in catalog.builds().items():
         if (build := _resumed(catalog, layout, encoders, segment_id, state, wanted)) is not None:
             return build
     serials = catalog.living_serials(catalog.last_published(), limit=SEGMENT_DOCS)
+    if up_to is not None:
+        serials = serials[serials <= up_to]
     if len(serials) == 0:
         return None
     return _started(catalog, layout, encoders, encoders.sparse, serials, wanted)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lexmax.building import Silent, Watcher
 from lexmax.collection import Collection
 from lexmax.encoders import PairScorer
+from lexmax.encoders.inputs import Inputs
 from lexmax.errors import CalibrationError
 from lexmax.index.snapshot import Snapshot
 from lexmax.pipeline import default_name
@@ -224,7 +225,7 @@ def _judged_lists(
     for start, stop in ranges(len(texts), _BATCH):
         batch = texts[start:stop]
         ranking = collection.search_batch(batch, rules.depth, pipeline=pipeline)
-        encoded = encode(pipeline, snapshot, collection.encoders, batch)
+        encoded = encode(pipeline, snapshot, collection.encoders, Inputs(batch))
         for i, (doc_ids, scores) in enumerate(zip(ranking.doc_ids, ranking.scores, strict=True)):
             if doc_ids:
                 depth = min(rules.depth, _FEATURE_DEPTH)

@@ -32,6 +32,7 @@ from lexmax.results import Ranking, SearchResult, check_doc_ids, refuse_text
 from lexmax.searching import Asked, Searcher, Wanted, version_of
 from lexmax.stages import Conditions, Pipeline
 from lexmax.types import Document, Json
+from lexmax.vectors import Query
 from lexmax.writing import Writer
 
 
@@ -251,7 +252,7 @@ class Collection:
 
     def search(
         self,
-        query: str,
+        query: str | Query,
         k: int = 10,
         *,
         pipeline: Asked = None,
@@ -275,13 +276,12 @@ class Collection:
         """
         allowed = None if doc_ids is None else check_doc_ids(doc_ids)
         self._writer.require_open()
-        return self._searcher.search(
-            query, Wanted(k, offset, pipeline, filter, allowed, timeout_ms, min_relevance)
-        )
+        wanted = Wanted(k, offset, pipeline, filter, allowed, timeout_ms, min_relevance)
+        return self._searcher.search(query, wanted)
 
     def explain(
         self,
-        query: str,
+        query: str | Query,
         k: int = 10,
         *,
         doc_id: str | None = None,
@@ -308,7 +308,7 @@ class Collection:
 
     def search_batch(
         self,
-        queries: Sequence[str],
+        queries: Sequence[str | Query],
         k: int,
         *,
         pipeline: Asked = None,
@@ -327,11 +327,13 @@ class Collection:
         """
         allowed = None if doc_ids is None else check_doc_ids(doc_ids)
         self._writer.require_open()
-        if filter is None or isinstance(filter, str | dict):
-            wanted = Wanted(k, 0, pipeline, filter, allowed, None, min_relevance)
-            return self._searcher.search_batch(queries, wanted)
         wanted = Wanted(k, 0, pipeline, None, allowed, None, min_relevance)
         return self._searcher.search_batch(queries, wanted, filters=filter)
+
+    def search_many(self, searches: Sequence[tuple[str | Query, Wanted]]) -> list[SearchResult]:
+        """What `search` finds for each, all in the same state: `Searcher.search_many`."""
+        self._writer.require_open()
+        return self._searcher.search_many(searches)
 
     def index_version(self, snapshot: Snapshot, pipeline: Pipeline) -> IndexVersion:
         """What a calibration of this pipeline belongs to; the snapshot is of all documents."""
@@ -365,15 +367,13 @@ class Collection:
         """Re-check every checksum, and the catalog against the segments."""
         return verify(self.path)
 
-    def ingest_position(self, sources: str) -> int:
-        """Entries of these sources that an interrupted ingest has consumed."""
-        return self._catalog.ingest_position(sources)
+    @property
+    def writer(self) -> Writer:
+        """What changes it, for those who write otherwise than `add` does."""
+        return self._writer
 
     def close(self) -> None:
-        """Build a segment from what is pending, if that is much, and let others write.
-
-        A merge in the background is given up; nothing is lost by that.
-        """
+        """Build a segment of what is pending, if that is much, and let others write."""
         self._writer.close()
 
     def __enter__(self) -> "Collection":

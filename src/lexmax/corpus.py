@@ -9,9 +9,10 @@ from typing import Any, BinaryIO, TypeAlias, cast
 
 import orjson
 
-from lexmax.errors import CorpusError, DocumentError
+from lexmax.errors import CorpusError, DocumentError, ShapeError
 from lexmax.lines import LONGEST_LINE, Line, read_lines
 from lexmax.types import Document, Json
+from lexmax.vectors import Vectors
 
 SHOWN = 200
 """Characters of a rejected line that are kept."""
@@ -52,10 +53,11 @@ def read_documents(
 
     A source is a file, a folder that holds `corpus.jsonl` (BEIR) or `collection.tsv` (MS MARCO),
     or "-" for standard input; each may be gzip or zstd. In `.jsonl` a line is an object: `_id`
-    (or id, doc_id, docid), `text` (or contents, body), `title`; everything else, and the entries
-    of an object called `metadata`, become metadata. In `.tsv` the columns are id and text; or id,
-    title, text; or id, url, title, text. Standard input is JSON where its first line begins
-    with "{". A line that gives no document is passed to `on_reject`; empty lines are skipped.
+    (or id, doc_id, docid), `text` (or contents, body), `title`, `vectors` (as `Vectors.of` reads
+    them); everything else, and the entries of an object called `metadata`, become metadata. In
+    `.tsv` the columns are id and text; or id, title, text; or id, url, title, text. Standard input
+    is JSON where its first line begins with "{". A line that gives no document is passed to
+    `on_reject`; empty lines are skipped.
 
     Args:
         sources: Where to read.
@@ -236,10 +238,11 @@ def _from_fields(fields: dict[str, Any]) -> Document:
     has_title = isinstance(fields.get("title"), str)
     title = _take_text(fields, "title") or ""
     found = [name for name in _TEXT_NAMES if fields.get(name) is not None]
-    if not found and not has_title:
+    if not found and not has_title and fields.get("vectors") is None:
         raise DocumentError(f"no text; expected a member called {' or '.join(_TEXT_NAMES)}")
     text = _take_text(fields, found[0]) if found else ""
-    return Document(doc_id, text, title, _metadata(fields))
+    vectors = _take_vectors(fields)
+    return Document(doc_id, text, title, _metadata(fields), vectors)
 
 
 def _take_id(fields: dict[str, Any]) -> str:
@@ -259,6 +262,16 @@ def _take_text(fields: dict[str, Any], name: str) -> str:
     if not isinstance(text, str):
         raise DocumentError(f"{name} is {type(text).__name__}; expected text")
     return text
+
+
+def _take_vectors(fields: dict[str, Any]) -> Vectors | None:
+    given = fields.pop("vectors", None)
+    if given is None:
+        return None
+    try:
+        return Vectors.of(given)
+    except ShapeError as error:
+        raise DocumentError(str(error)) from error
 
 
 def _metadata(fields: dict[str, Any]) -> Mapping[str, Json]:

@@ -11,7 +11,8 @@
     │   ├── EncoderError         no such encoder, or it cannot be loaded here
     │   ├── TrainingError        a configuration or examples that nothing can be trained with
     │   ├── EvaluationError      queries, qrels, a run or a measure cannot be used
-    │   └── CalibrationError     relevance cannot be calibrated so, or is of another index version
+    │   ├── CalibrationError     relevance cannot be calibrated so, or is of another index version
+    │   └── SnapshotError        a snapshot that cannot be restored
     ├── ClientError              a service refused, failed or could not be reached
     └── StorageError             what is on disk cannot be used
         ├── NotACollectionError  the path holds no collection
@@ -19,7 +20,8 @@
         ├── IndexFormatError     written by another format version
         ├── CorruptionError      bytes differ from what was written
         ├── LockedError          another writer holds the collection
-        └── DiskFullError        no room left; nothing stored was lost
+        ├── DiskFullError        no room left; nothing stored was lost
+        └── OpenFilesError       this process may open no more files
 
 Each message names what was found, what was expected and the remedy. Nothing else derives from
 LexmaxError, so `except LexmaxError` is every failure that a caller can do something about.
@@ -72,6 +74,10 @@ class EvaluationError(InputError):
 
 class CalibrationError(InputError):
     """Relevance cannot be calibrated from this, or was for another index version."""
+
+
+class SnapshotError(InputError):
+    """A snapshot is damaged, cut, or holds what no snapshot has."""
 
 
 class ClientError(LexmaxError):
@@ -142,3 +148,7 @@ class LockedError(StorageError):
 
 class DiskFullError(StorageError):
     """No room left on the disk; nothing that was stored is lost."""
+
+
+class OpenFilesError(StorageError):
+    """This process, or the machine, may open no more files; some must be closed first."""

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from lexmax.acceptance import Acceptance
 from lexmax.building import SEGMENT_DOCS, Watcher
 from lexmax.corpus import read_documents, total_bytes
-from lexmax.encoders import Encoders
-from lexmax.encoders.shared_pass import DocumentPart
+from lexmax.encoders import DenseEncoder, Encoders, MultiVectorEncoder, SparseEncoder
+from lexmax.encoders.given import GivenReader
+from lexmax.encoders.inputs import InputPart, Inputs
+from lexmax.encoders.shared_pass import Encoded
 from lexmax.errors import CorpusError
 from lexmax.index.centroids import suitable_number
 from lexmax.index.multivector_build import MultiVectorPlan, build_multivector
@@ -24,7 +27,9 @@ from lexmax.index.token_codec import Codec
 from lexmax.index.tokens import TokenStore
 from lexmax.indexing import IndexChoice
 from lexmax.passages import Rows
+from lexmax.pipeline import CollectionEncoders
 from lexmax.types import Document, SparseBatch, TokenBatch
+from lexmax.vectors import GivenRow
 
 _SAMPLE_DOCS = 64
 # Documents that the sample's token vectors are repeated to: fixed costs then weigh little.
@@ -65,22 +70,25 @@ def forecast(
         KeyboardInterrupt: if the watcher stopped it.
     """
     wanted, registry = choice or IndexChoice(), encoders or Encoders()
-    n_docs, text_bytes, sample = _sampled(sources, watcher)
+    given = CollectionEncoders(registry, wanted.specs).given
+    acceptance = Acceptance({}, given, splits=wanted.passages is not None)
+    n_docs, text_bytes, sample = _sampled(sources, watcher, acceptance)
     texts = Rows.of(sample, wanted.passages).texts
     n_rows = round(n_docs * len(texts) / len(sample))
     by_terms = None if wanted.sparse is None else registry.sparse(wanted.sparse).fitted(texts)
     by_tokens = None if wanted.multivector is None else registry.multivector(wanted.multivector)
     by_text = None if wanted.pooled is None else registry.dense(wanted.pooled)
-    for encoder in (by_terms, by_tokens, by_text):
-        if encoder is not None:
-            # Weights are read by the first call, once and not for every document.
-            encoder.encode_documents(texts[:2])
+    chosen = _Chosen(by_terms, by_tokens, by_text)
+    given = chosen.given(sample) if wanted.passages is None else ()
+    inputs = Inputs(texts, given)
+    # Weights are read by the first call, once and not for every document.
+    chosen.encode(inputs.take(range(min(2, len(texts)))))
     began = time.perf_counter()
-    encoded = DocumentPart(texts, sparse=by_terms, multivector=by_tokens, pooled=by_text).encode()
+    encoded = chosen.encode(inputs)
     sparse, tokens = encoded.sparse, encoded.tokens
     encode = time.perf_counter() - began
     share = n_docs / len(sample)
-    parts = {"documents": int(text_bytes * 1.3)}
+    parts = {"documents": int(text_bytes * 1.3 + _bytes_of(given) * share)}
     build = 0.0
     if sparse is not None:
         seconds, parts["sparse"] = _sparse_cost(sparse, share)
@@ -94,7 +102,38 @@ def forecast(
     return Forecast(n_docs, len(sample), mean, encode * share, build, parts)
 
 
-def _sampled(sources: Sequence[str], watcher: Watcher) -> tuple[int, int, list[Document]]:
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    sparse: SparseEncoder | None
+    multivector: MultiVectorEncoder | None
+    pooled: DenseEncoder | None
+
+    def given(self, sample: Sequence[Document]) -> Sequence[GivenRow]:
+        """The vectors that came with these documents; () where none has any."""
+        if all(document.vectors is None for document in sample):
+            return ()
+        reader = GivenReader(self)
+        return [reader.row(document.vectors) for document in sample]
+
+    def encode(self, inputs: Inputs) -> Encoded:
+        return InputPart(
+            inputs, sparse=self.sparse, multivector=self.multivector, pooled=self.pooled
+        ).encode()
+
+
+def _bytes_of(given: Sequence[GivenRow]) -> int:
+    """As the catalog keeps them."""
+    n_bytes = 0
+    for row in given:
+        n_bytes += 0 if row.terms is None else 8 * len(row.terms[0])
+        n_bytes += 0 if row.tokens is None else 2 * row.tokens.size
+        n_bytes += 0 if row.pooled is None else 4 * row.pooled.size
+    return n_bytes
+
+
+def _sampled(
+    sources: Sequence[str], watcher: Watcher, acceptance: Acceptance
+) -> tuple[int, int, list[Document]]:
     """How many documents there are, bytes of their texts, and an even sample of them."""
     total = total_bytes(sources) or 0
     n_docs = n_bytes = 0
@@ -104,6 +143,7 @@ def _sampled(sources: Sequence[str], watcher: Watcher) -> tuple[int, int, list[D
         sources,
         on_reject=lambda reject: None,
         progress=lambda done: watcher.advance("read", done, total),
+        check=acceptance.check,
     ):
         if watcher.stopped():
             raise KeyboardInterrupt

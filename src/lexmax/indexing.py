@@ -8,13 +8,14 @@ command is run again.
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
 import orjson
 
+from lexmax.acceptance import Acceptance
 from lexmax.building import Watcher
 from lexmax.collection import Collection
 from lexmax.corpus import Reject, read_documents, source_files, total_bytes
@@ -22,14 +23,15 @@ from lexmax.encoders import Encoders
 from lexmax.errors import CorpusError, InputError
 from lexmax.importance import Weights
 from lexmax.index.catalog import Catalog
-from lexmax.index.declared import declared_fields
 from lexmax.index.document_rows import UpsertCount
 from lexmax.index.failures import storage_errors
-from lexmax.index.fields import Fields, check_fields, check_metadata
+from lexmax.index.fields import Fields, check_fields
 from lexmax.index.layout import Layout
 from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.passages import PassagePlan
+from lexmax.pipeline import CollectionEncoders, encoder_specs
 from lexmax.sample_queries import keep_sample_queries, read_sample_queries
+from lexmax.stages import Signal
 from lexmax.types import Document
 
 _TRANSACTION_DOCS = 1000
@@ -50,6 +52,16 @@ class IndexChoice:
     pooled: str | None = None
     passages: PassagePlan | None = None
     neighbours: int = 0
+
+    @property
+    def specs(self) -> dict[Signal, str]:
+        """Of the encoders by signal."""
+        named: dict[Signal, str | None] = {
+            "sparse": self.sparse,
+            "multivector": self.multivector,
+            "pooled": self.pooled,
+        }
+        return {signal: spec for signal, spec in named.items() if spec is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +107,20 @@ def index_corpus(
             as another type, or `keep` is no file of weights.
         KeyboardInterrupt: if the watcher stopped it; run it again to go on.
     """
-    rejects = _Rejects(max_rejects)
+    rejects = Rejects(max_rejects)
     total = total_bytes(sources) or 0
-    all_fields = _all_fields(path, check_fields(fields or {}))
+    acceptance = _acceptance(path, choice, check_fields(fields or {}), encoders or Encoders())
     documents = read_documents(
         sources,
         on_reject=rejects.add,
         progress=lambda done: watcher.advance("read", done, total),
-        check=lambda document: check_metadata(document, all_fields),
+        check=acceptance.check,
     )
     pruning = _Pruning(keep)
     report = index_documents(
         path,
         pruning.kept(documents),
-        name=_name_of(sources, all_fields, keep),
+        name=name_of(sources, acceptance.fields, keep),
         choice=choice,
         watcher=watcher,
         rejects=rejects,
@@ -134,16 +146,26 @@ class _Pruning:
                 yield document
 
 
-class _Rejects:
+class Rejects:
     """Entries that cannot be stored: counted, and written aside once there is a collection."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(
+        self, most: int, *, on_reject: Callable[[Reject], None] = lambda reject: None
+    ) -> None:
+        """More than `most` are too many; `on_reject` is told of each."""
         self.count = 0
+        self._on_reject = on_reject
         self._most = most
         self._waiting: list[bytes] = []
 
     def add(self, reject: Reject) -> None:
+        """Count one.
+
+        Raises:
+            CorpusError: if it is one too many.
+        """
         self.count += 1
+        self._on_reject(reject)
         if self.count > self._most:
             raise CorpusError(
                 f"{reject.source}: found {self.count} entries that cannot be stored, the last at "
@@ -163,6 +185,7 @@ class _Rejects:
         )
 
     def write(self, path: Path, *, first: bool) -> None:
+        """Write those since the last time to a file, which the first time is emptied."""
         if self._waiting or (first and path.exists()):
             with storage_errors(path), path.open("wb" if first else "ab") as file:
                 file.writelines(self._waiting)
@@ -176,7 +199,7 @@ def index_documents(
     name: str | None,
     choice: IndexChoice | None,
     watcher: Watcher,
-    rejects: _Rejects | None = None,
+    rejects: Rejects | None = None,
     samples: Sequence[str] | None = None,
     fields: Mapping[str, str] | None = None,
     encoders: Encoders | None = None,
@@ -188,60 +211,113 @@ def index_documents(
         InputError: if `choice` names other encoders than the collection's.
     """
     began = time.perf_counter()
-    rejects = rejects or _Rejects(0)
-    first = next(documents, None)
-    if first is None:
-        raise CorpusError(
-            f"found no document in the corpus, {rejects.count} entries cannot be stored; expected "
-            "at least one; nothing was written"
-        )
+    rejects = rejects or Rejects(0)
+    documents = some_documents(documents, rejects)
     with _opened(path, choice, fields or {}, encoders) as collection:
-        already_read = 0 if name is None else collection.ingest_position(name)
-        left = islice(chain([first], documents), already_read, None)
-        stored = _ingest(collection, left, name, already_read, rejects, watcher)
+        already_read = 0 if name is None else collection.writer.ingest_position(name)
+        left = islice(documents, already_read, None)
+        corpus = Corpus(_batches(left), name, rejects, Layout(collection.path).rejects)
+        stored = ingest(collection, corpus, done=already_read, watcher=watcher)
         if samples is not None:
             keep_sample_queries(collection, samples)
         threads = os.cpu_count() or 1
         collection.flush(watcher, threads=threads)
+        collection.writer.end_ingest()
         collection.merge(watcher, threads=threads)
         n_docs, n_segments = collection.n_docs, collection.n_segments
     seconds = time.perf_counter() - began
     return IndexReport(stored, rejects.count, already_read, n_docs, n_segments, seconds)
 
 
-def _ingest(
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Documents on their way into a collection.
+
+    Attributes:
+        batches: Each is stored in one transaction; none is empty.
+        name: By which an interrupted job finds its place again; None finds none.
+        rejects: What cannot be stored.
+        aside: The file that this is written to.
+    """
+
+    batches: Iterator[list[Document]]
+    name: str | None
+    rejects: Rejects
+    aside: Path
+
+
+def ingest(
     collection: Collection,
-    documents: Iterator[Document],
-    name: str | None,
+    corpus: Corpus,
+    *,
     done: int,
-    rejects: _Rejects,
     watcher: Watcher,
+    stored: Callable[[int, UpsertCount], None] = lambda done, count: None,
 ) -> UpsertCount:
-    aside = Layout(collection.path).rejects
-    rejects.write(aside, first=True)
-    count = UpsertCount()
+    """Store all batches; whatever interrupts it, the catalog knows how many entries are stored.
+
+    `done` entries of the corpus were stored before. `stored` is told, after each batch that is on
+    the disk, how many are now, and what became of that batch; no search finds them until they are
+    in a segment.
+
+    Raises:
+        CorpusError: if the corpus cannot be read, or too much of it cannot be stored.
+        KeyboardInterrupt: if the watcher stopped it.
+    """
+    corpus.rejects.write(corpus.aside, first=True)
+    total = UpsertCount()
     try:
-        while batch := list(islice(documents, _TRANSACTION_DOCS)):
+        for batch in corpus.batches:
             done += len(batch)
-            count += collection.store(batch, ingest=(name or _STDIN, done))
-            rejects.write(aside, first=False)
+            count = collection.store(batch, ingest=(corpus.name or _STDIN, done))
+            total += count
+            corpus.rejects.write(corpus.aside, first=False)
+            stored(done, count)
             if watcher.stopped():
                 raise KeyboardInterrupt
     finally:
-        rejects.write(aside, first=False)
-    return count
+        corpus.rejects.write(corpus.aside, first=False)
+    return total
 
 
-def _all_fields(path: Path, wanted: Fields) -> Fields:
-    """The fields that will be declared when the documents are stored."""
+def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
+    while batch := list(islice(documents, _TRANSACTION_DOCS)):
+        yield batch
+
+
+def some_documents(documents: Iterator[Document], rejects: Rejects) -> Iterator[Document]:
+    """The documents, of which there is at least one.
+
+    Raises:
+        CorpusError: if there is none.
+    """
+    first = next(documents, None)
+    if first is None:
+        raise CorpusError(
+            f"found no document in the corpus, {rejects.count} entries cannot be stored; expected "
+            "at least one; nothing was written"
+        )
+    return chain([first], documents)
+
+
+def _acceptance(
+    path: Path, choice: IndexChoice | None, fields: Fields, registry: Encoders
+) -> Acceptance:
+    """Which documents the collection will take once it is there, and the fields are declared."""
     layout = Layout(path)
     if not layout.catalog.is_file():
-        return wanted
+        wanted = choice or IndexChoice()
+        specs = wanted.specs
+        return Acceptance(
+            fields, CollectionEncoders(registry, specs).given, wanted.passages is not None
+        )
     catalog = Catalog.open(layout.catalog)
     try:
-        return {**wanted, **declared_fields(catalog)}
+        specs = encoder_specs(catalog.setting("encoders"))
+        found = Acceptance.of(catalog, CollectionEncoders(registry, specs))
     finally:
         catalog.close()
+    return replace(found, fields={**fields, **found.fields})
 
 
 def _opened(
@@ -308,7 +384,7 @@ def _require_same(collection: Collection, choice: IndexChoice) -> None:
         )
 
 
-def _name_of(sources: Sequence[str], fields: Fields, keep: Path | None) -> str | None:
+def name_of(sources: Sequence[str], fields: Fields, keep: Path | None) -> str | None:
     """Files by path, size and time: a changed file is another corpus. Stdin has no name.
 
     Fields belong to it because other entries may be set aside for them, and so do weights, for

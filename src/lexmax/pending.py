@@ -1,37 +1,95 @@
-"""What has been stored but is in no segment yet? A small segment in memory, made when asked."""
+"""What has been stored but is in no segment yet? A few small segments in memory, made when asked.
 
-from dataclasses import dataclass, field, replace
+Documents that come one after another would make one segment of all of them dear: it would be
+indexed anew with each. So each lot becomes a segment of its own, and neighbours of about one size
+become one, as in a log-structured merge tree: a document is indexed a few times, not hundreds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.encoders import SparseEncoder
-from lexmax.encoders.shared_pass import DocumentPart
+from lexmax.encoders.inputs import InputPart, Inputs
+from lexmax.encoders.shared_pass import Encoded
 from lexmax.index.attributes import Attributes
 from lexmax.index.catalog import Catalog
 from lexmax.index.declared import attributes_of
 from lexmax.index.fields import Fields
 from lexmax.index.passage_rows import SETTING as PASSAGES
 from lexmax.index.segment import Segment
-from lexmax.passages import PassagePlan, Rows
+from lexmax.passages import PassagePlan, Rows, Spans
 from lexmax.pipeline import CollectionEncoders
 from lexmax.types import SparseBatch, TokenBatch
 
+# A lot joins the one before it as long as that is less than so many times as large.
+_RATIO = 2
+
 
 @dataclass(frozen=True, slots=True)
-class _Encoded:
-    """Pending documents so far: their texts, their encodings, and the segment made of these.
+class _Fitted:
+    """The sparse encoder with constants measured on the first `n_texts` pending texts."""
+
+    encoder: SparseEncoder | None = None
+    n_texts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Lot:
+    """Some pending documents: what is encoded, the encodings, and the segment made of these.
 
     Where documents are split, there is a text a passage.
     """
 
-    segment: Segment = field(default_factory=lambda: Segment(np.zeros(0, np.int64), None, None))
-    texts: tuple[str, ...] = ()
-    sparse: SparseBatch | None = None
-    tokens: TokenBatch | None = None
-    pooled: NDArray[np.float32] | None = None
-    fitted: SparseEncoder | None = None
-    fitted_on: int = 0
+    segment: Segment
+    inputs: Inputs
+    encoded: Encoded
+    spans: Spans | None
+
+    @staticmethod
+    def of(
+        serials: NDArray[np.int64], inputs: Inputs, encoded: Encoded, spans: Spans | None
+    ) -> "_Lot":
+        """Indexes what was encoded; `serials` are those of the texts."""
+        segment = Segment.in_memory(
+            serials, encoded.sparse, encoded.tokens, encoded.pooled, passages=spans
+        )
+        return _Lot(segment, inputs, encoded, spans)
+
+    def then(self, other: "_Lot") -> "_Lot":
+        """Both as one."""
+        spans = None
+        if self.spans is not None and other.spans is not None:
+            spans = np.concatenate([self.spans, other.spans])
+        joined = _Lot.of(
+            np.concatenate([self.segment.serials, other.segment.serials]),
+            self.inputs.then(other.inputs),
+            _joined(self.encoded, other.encoded),
+            spans,
+        )
+        return replace(joined, segment=_with_columns(joined.segment, self, other))
+
+
+def _joined(one: Encoded, other: Encoded) -> Encoded:
+    sparse = tokens = pooled = None
+    if one.sparse is not None and other.sparse is not None:
+        sparse = SparseBatch.concatenate([one.sparse, other.sparse])
+    if one.tokens is not None and other.tokens is not None:
+        tokens = TokenBatch.concatenate([one.tokens, other.tokens], other.tokens.dim)
+    if one.pooled is not None and other.pooled is not None:
+        pooled = np.concatenate([one.pooled, other.pooled])
+    return Encoded(sparse, tokens, pooled)
+
+
+def _with_columns(segment: Segment, one: _Lot, other: _Lot) -> Segment:
+    """The segment with the columns that both have; without them, these are made when asked for."""
+    left, right = one.segment.attributes, other.segment.attributes
+    if left is None or right is None or left.fields != right.fields:
+        return segment
+    parts = [(part, np.arange(part.n_docs)) for part in (left, right)]
+    return replace(segment, attributes=Attributes.concatenate(parts))
 
 
 class Pending:
@@ -39,87 +97,82 @@ class Pending:
 
     def __init__(self, encoders: CollectionEncoders) -> None:
         self._encoders = encoders
-        self._encoded = _Encoded()
+        self._lots: tuple[_Lot, ...] = ()
+        self._fitted = _Fitted()
 
-    def segment(
+    def segments(
         self, catalog: Catalog, wanted: NDArray[np.int64], *, last_published: int, fields: Fields
-    ) -> Segment:
-        """The documents of these serials; ones that were wanted before may still be in it.
+    ) -> list[Segment]:
+        """The documents of these serials; ones that were wanted before may still be among them.
 
-        It has columns of `fields`.
+        They have columns of `fields`.
         """
-        known = self._encoded.segment.serials
-        if len(known) and known[0] <= last_published:
-            self._encoded, known = _Encoded(), known[:0]
-        new, before = wanted[~np.isin(wanted, known)], self._encoded.segment
+        if self._lots and self._lots[0].segment.serials[0] <= last_published:
+            self._lots, self._fitted = (), _Fitted()
+        known = [lot.segment.serials for lot in self._lots]
+        new = wanted[~np.isin(wanted, np.concatenate([np.zeros(0, np.int64), *known]))]
         if len(new):
             # Replaced whole, so that an interruption leaves what was encoded before.
-            self._encoded = self._extended(self._encoded, catalog, new)
-        segment = self._encoded.segment
-        if fields and not _has(segment, fields):
-            columns = _columns(catalog, before, segment.serials, fields)
-            segment = replace(segment, attributes=columns)
-            self._encoded = replace(self._encoded, segment=segment)
-        return segment
+            self._lots, self._fitted = self._extended(catalog, new)
+        if fields:
+            self._lots = tuple(_complete(lot, catalog, fields) for lot in self._lots)
+        return [lot.segment for lot in self._lots]
 
-    def _extended(self, old: _Encoded, catalog: Catalog, serials: NDArray[np.int64]) -> _Encoded:
-        plan = PassagePlan.from_json(catalog.setting(PASSAGES))
-        rows = Rows.of(catalog.documents(serials), plan)
-        new, spans = tuple(rows.texts), rows.spans
-        fitted, fitted_on = self._fitted(old, new)
+    def _extended(
+        self, catalog: Catalog, serials: NDArray[np.int64]
+    ) -> tuple[tuple[_Lot, ...], _Fitted]:
+        rows = Rows.of(catalog.documents(serials), PassagePlan.from_json(catalog.setting(PASSAGES)))
+        given = catalog.vectors(serials) if rows.spans is None else ()
+        inputs = Inputs(tuple(rows.texts), given)
+        fitted, lots = self._refitted(inputs), self._lots
+        if not _are_same(fitted.encoder, self._fitted.encoder):
+            lots = tuple(_with_terms(lot, fitted.encoder) for lot in lots)
         wanted = self._encoders
-        part = DocumentPart(
-            new, sparse=fitted, multivector=wanted.multivector, pooled=wanted.pooled
-        ).encode()
-        sparse, tokens = _terms(old, fitted, part.sparse), _tokens(old, part.tokens)
-        pooled = _vectors(old, part.pooled)
-        held = np.concatenate([old.segment.serials, serials[rows.places]])
-        if spans is not None and old.segment.passages is not None:
-            spans = np.concatenate([old.segment.passages, spans])
-        segment = Segment.in_memory(held, sparse, tokens, pooled, passages=spans)
-        return _Encoded(segment, old.texts + new, sparse, tokens, pooled, fitted, fitted_on)
+        part = InputPart(
+            inputs, sparse=fitted.encoder, multivector=wanted.multivector, pooled=wanted.pooled
+        )
+        lot = _Lot.of(serials[rows.places], inputs, part.encode(), rows.spans)
+        return _merged([*lots, lot]), fitted
 
-    def _fitted(self, old: _Encoded, new: tuple[str, ...]) -> tuple[SparseEncoder | None, int]:
+    def _refitted(self, new: Inputs) -> _Fitted:
         """Constants are measured again when the pending documents have doubled."""
         if (encoder := self._encoders.sparse) is None:
-            return None, 0
-        texts = old.texts + new
-        if old.fitted is None or len(texts) >= 2 * old.fitted_on:
-            return encoder.fitted(texts), len(texts)
-        return old.fitted, old.fitted_on
+            return _Fitted()
+        n_texts = len(new) + sum(len(lot.inputs) for lot in self._lots)
+        if self._fitted.encoder is not None and n_texts < 2 * self._fitted.n_texts:
+            return self._fitted
+        before = (text for lot in self._lots for text in lot.inputs.texts)
+        return _Fitted(encoder.fitted([*before, *new.texts]), n_texts)
 
 
-def _has(segment: Segment, fields: Fields) -> bool:
-    return segment.attributes is not None and segment.attributes.fields == fields
+def _merged(lots: Sequence[_Lot]) -> tuple[_Lot, ...]:
+    """Lots that halve in size at least, from the first to the last."""
+    found = list(lots)
+    while len(found) > 1 and len(found[-2].segment) < _RATIO * len(found[-1].segment):
+        last = found.pop()
+        found[-1] = found[-1].then(last)
+    return tuple(found)
 
 
-def _columns(
-    catalog: Catalog, before: Segment, serials: NDArray[np.int64], fields: Fields
-) -> Attributes:
-    """Columns of these documents, of which those of a segment before come first."""
-    if before.attributes is None or before.attributes.fields != fields:
-        return attributes_of(catalog, serials, fields)
-    new = attributes_of(catalog, serials[len(before) :], fields)
-    parts = [(before.attributes, np.arange(len(before))), (new, np.arange(new.n_docs))]
-    return Attributes.concatenate(parts)
+def _are_same(one: SparseEncoder | None, other: SparseEncoder | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.fingerprint == other.fingerprint and one.spec == other.spec
 
 
-def _terms(
-    old: _Encoded, fitted: SparseEncoder | None, new: SparseBatch | None
-) -> SparseBatch | None:
-    """Of all documents; those of before are encoded again only if constants have changed."""
-    if fitted is None or new is None or old.fitted is None or old.sparse is None:
-        return new
-    same = fitted.fingerprint == old.fitted.fingerprint and fitted.spec == old.fitted.spec
-    before = old.sparse if same else fitted.encode_documents(old.texts)
-    return SparseBatch.concatenate([before, new])
+def _with_terms(lot: _Lot, encoder: SparseEncoder | None) -> _Lot:
+    """The lot with term weights by other constants; the other signals have none."""
+    terms = InputPart(lot.inputs, sparse=encoder, multivector=None).encode().sparse
+    encoded = Encoded(terms, lot.encoded.tokens, lot.encoded.pooled)
+    made = _Lot.of(lot.segment.serials, lot.inputs, encoded, lot.spans)
+    segment = replace(made.segment, attributes=lot.segment.attributes)
+    return replace(made, segment=segment)
 
 
-def _tokens(old: _Encoded, new: TokenBatch | None) -> TokenBatch | None:
-    if new is None or old.tokens is None:
-        return new
-    return TokenBatch.concatenate([old.tokens, new], new.dim)
-
-
-def _vectors(old: _Encoded, new: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    return new if new is None or old.pooled is None else np.concatenate([old.pooled, new])
+def _complete(lot: _Lot, catalog: Catalog, fields: Fields) -> _Lot:
+    """The lot with columns of all declared fields."""
+    columns = lot.segment.attributes
+    if columns is not None and columns.fields == fields:
+        return lot
+    columns = attributes_of(catalog, lot.segment.serials, fields)
+    return replace(lot, segment=replace(lot.segment, attributes=columns))

@@ -50,6 +50,7 @@ class Reader:
         self._pending = Pending(encoders)
         self._segments: dict[str, Segment] = {}
         self._snapshot = Snapshot(-1, ())
+        self._left_to_another = False
         self._filters_lock = threading.Lock()
         self._filters: OrderedDict[tuple[int, int, Predicate], Filter] = OrderedDict()
 
@@ -85,14 +86,27 @@ class Reader:
         rather than wait; whoever stored them waits.
         """
         known = self._snapshot
-        if not self._lock.acquire(blocking=wait or known.generation < 0):
+        must = wait or known.generation < 0
+        if (self._left_to_another and not must) or not self._lock.acquire(blocking=must):
             return known
         try:
+            self._left_to_another = False
             if self._snapshot.generation != self._catalog.generation():
                 self._snapshot = self._from_catalog(self._made)
             return self._snapshot
         finally:
             self._lock.release()
+
+    def leave_to_another(self) -> None:
+        """Until the next `newest` that waits, searches take the state that is known.
+
+        Its caller sees to it that it comes soon, in a thread that no search waits for.
+        """
+        self._left_to_another = True
+
+    def leave_to_searches(self) -> None:
+        """The next search looks for a newer state itself."""
+        self._left_to_another = False
 
     def is_whole(self, snapshot: Snapshot) -> bool:
         """Whether the catalog still has all documents of the snapshot; a merge forgets some."""
@@ -183,13 +197,13 @@ class Reader:
         self._opened(state.rows)
         segments, deleted, wanted = self._complete(state.fields), state.deleted, state.pending
         last = state.rows[-1].last_serial if state.rows else 0
-        pending = self._pending.segment(
+        pending = self._pending.segments(
             self._catalog, wanted, last_published=last, fields=state.fields
         )
-        if len(pending):
-            segments.append(pending)
+        for segment in pending:
             # What is no longer wanted may be forgotten, and so not marked deleted.
-            deleted = np.union1d(deleted, np.setdiff1d(pending.serials, wanted))
+            deleted = np.union1d(deleted, np.setdiff1d(segment.serials, wanted))
+        segments += pending
         return Snapshot.of(state.generation, segments, deleted, fields=state.fields)
 
     def _opened(self, rows: Sequence[SegmentRow]) -> list[Segment]:

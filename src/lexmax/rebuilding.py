@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lexmax.building import Watcher, build_again
 from lexmax.encoders import Encoders
-from lexmax.errors import CorruptionError
+from lexmax.errors import CorruptionError, EncoderError
 from lexmax.index.catalog import Catalog
 from lexmax.index.layout import Layout
 from lexmax.index.lock import WriterLock
@@ -50,8 +50,8 @@ def rebuild(folder: Path, watcher: Watcher, *, encoders: Encoders | None = None)
         chosen = CollectionEncoders(encoders or Encoders(), specs)
         rows = catalog.segments()
         damaged = [row for row in rows if not _is_sound(layout, row)]
-        if damaged:
-            chosen.require_texts()
+        for row in damaged if "sparse" in chosen.given.required else ():
+            _require_given(catalog, row)
         n_docs = sum(
             build_again(
                 catalog, layout, chosen, watcher, row=row, sparse_spec=_sparse_spec(layout, row)
@@ -69,6 +69,15 @@ def _require_sound(catalog: Catalog) -> None:
     # A segment made from damaged texts would look sound ever after.
     if problems := catalog.problems():
         raise CorruptionError(problems[0])
+
+
+def _require_given(catalog: Catalog, row: SegmentRow) -> None:
+    """Documents that were imported with a file have no vectors in the catalog, only in segments."""
+    if n := catalog.n_without_terms(row.first_serial, row.last_serial):
+        raise EncoderError(
+            f"{n:,} documents of segment {row.segment_id} have imported vectors, which no text "
+            "gives; import all of them into a new collection with `lexmax import`"
+        )
 
 
 def _is_sound(layout: Layout, row: SegmentRow) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lexmax.errors import InputError, QueryError
 from lexmax.types import Json
+from lexmax.vectors import Query
 
 MAX_QUERY_CHARS = 8192
 
@@ -83,12 +84,14 @@ class Ranking:
     timings_ms: Mapping[str, float]
 
 
-def check_query(query: object, k: object) -> None:
-    """Refuse what no search of one query can answer.
+def check_query(asked: object, k: object) -> str:
+    """The text of a query; what no search of one query can answer is refused.
 
     Raises:
         QueryError: if the query is empty, too long or not valid text, or k is below 1.
     """
+    vectors = asked.vectors if isinstance(asked, Query) else None
+    query = asked.text if isinstance(asked, Query) else asked
     if not isinstance(query, str) or not isinstance(k, int) or isinstance(k, bool):
         raise QueryError(
             f"found a query of type {type(query).__name__} and a k of type {type(k).__name__}; "
@@ -96,7 +99,7 @@ def check_query(query: object, k: object) -> None:
         )
     if k < 1:
         raise QueryError(f"k is {k}; expected 1 or more; ask for at least one document")
-    if not query.strip():
+    if not query.strip() and (vectors is None or vectors.is_empty):
         raise QueryError("the query is empty; expected at least one word")
     if len(query) > MAX_QUERY_CHARS:
         raise QueryError(
@@ -109,6 +112,7 @@ def check_query(query: object, k: object) -> None:
         raise QueryError(
             f"the query is not valid text at character {error.start}; expected UTF-8"
         ) from error
+    return query
 
 
 def refuse_text(name: str, values: object) -> None:

@@ -1,6 +1,5 @@
 """How does a search come to its documents? One snapshot from the first stage to the last row."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -14,6 +13,7 @@ from lexmax import pipeline as pipelines
 from lexmax.conditions import parse_conditions
 from lexmax.errors import CorruptionError, InputError, QueryError
 from lexmax.index.catalog import Catalog
+from lexmax.index.kept_documents import KeptDocuments
 from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.snapshot import Snapshot
 from lexmax.passages import Spans, passage_texts
@@ -25,13 +25,16 @@ from lexmax.pipeline import (
     Sources,
     timings_ms,
 )
+from lexmax.pipeline.asked import inputs_of
 from lexmax.reading import Reader
 from lexmax.relevance import Calibration, IndexVersion, load_calibration, modified_ns
 from lexmax.reranking import Deadline, ScoreCache
 from lexmax.reranking.deadline import NEVER
 from lexmax.results import Hit, Passage, Ranking, SearchResult, check_query
+from lexmax.search_groups import alike, by_filter, told_of
 from lexmax.stages import Conditions, Pipeline, RelevanceFilter, named
 from lexmax.types import Document
+from lexmax.vectors import Query
 
 Found = TypeVar("Found")
 Asked: TypeAlias = "str | Pipeline | Mapping[str, Any] | None"
@@ -78,55 +81,115 @@ class Searcher:
     reader: Reader
     encoders: CollectionEncoders
     scores: ScoreCache = field(default_factory=ScoreCache)
+    documents: KeptDocuments = field(init=False)
 
-    def search(self, query: str, wanted: Wanted) -> SearchResult:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "documents", KeptDocuments(self.catalog))
+
+    def search(self, query: str | Query, wanted: Wanted) -> SearchResult:
         """As `Collection.search`."""
         return self.traced(query, wanted, lambda traced: traced.result)
 
-    def traced(self, query: str, wanted: Wanted, read: Callable[[Traced], Found]) -> Found:
+    def traced(self, query: str | Query, wanted: Wanted, read: Callable[[Traced], Found]) -> Found:
         """What `read` finds in a search, while the documents that it saw are still there."""
-        check_query(query, wanted.k)
+        text = check_query(query, wanted.k)
         chosen = self._chosen(wanted)
+        inputs = inputs_of([query], chosen, self.encoders)
 
         def found(sources: Sources) -> Found:
-            answer = pipelines.run(chosen, sources, [query], wanted.k, offset=wanted.offset)
-            if answer.queries.is_empty(0):
-                raise QueryError(
-                    f"query {query[:80]!r} has no term to search for, only stop words or "
-                    "punctuation; expected at least one other word; rephrase it"
-                )
-            result = self._result(query, chosen, sources.snapshot, answer)
+            answer = pipelines.run(chosen, sources, inputs, wanted.k, offset=wanted.offset)
+            _require_terms(answer, 0, text)
+            result = self._result(text, chosen, sources.snapshot, answer)
             return read(Traced(chosen, sources, answer, result))
 
         return self._seen(chosen, wanted, found)
 
     def search_batch(
         self,
-        queries: Sequence[str],
+        queries: Sequence[str | Query],
         wanted: Wanted,
         *,
-        filters: Sequence[Conditions | None] | None = None,
+        filters: Conditions | Sequence[Conditions | None] | None = None,
     ) -> Ranking:
         """As `Collection.search_batch`."""
-        if filters is not None and len(filters) != len(queries):
+        if filters is None or isinstance(filters, str | dict):
+            wanted, filters = replace(wanted, filter=filters), None
+        elif len(filters) != len(queries):
             raise InputError(
                 f"found {len(filters)} filters for {len(queries)} queries; expected one a query"
             )
         chosen = self._chosen(wanted)
+        inputs = inputs_of(queries, chosen, self.encoders)
 
         def found(sources: Sources) -> Ranking:
             record = Record()
-            encoded = pipelines.encoded_queries(chosen, sources, queries, record)
+            encoded = pipelines.encoded_queries(chosen, sources, inputs, record)
             answers = [
                 (
                     members,
                     self._answered(chosen, sources, encoded.take(members), conditions, wanted),
                 )
-                for conditions, members in _groups(len(queries), filters)
+                for conditions, members in by_filter(len(queries), filters)
             ]
             return self._ranking(sources.snapshot, len(queries), record, answers)
 
         return self._seen(chosen, wanted, found)
+
+    def search_many(self, searches: Sequence[tuple[str | Query, Wanted]]) -> list[SearchResult]:
+        """What `search` finds for each, all in one state; those alike share their stages.
+
+        What a stage took is what it took for all that shared it. Of `timeout_ms` the first counts.
+
+        Raises:
+            QueryError, PipelineError, FilterError: as `search`, with the place of the search.
+        """
+        for place, (query, wanted) in enumerate(searches):
+            with told_of(place):
+                check_query(query, wanted.k)
+        groups = alike([replace(wanted, filter=None) for _, wanted in searches])
+        if not groups:
+            return []
+        deadline = _deadline(searches[0][1])
+
+        def read(snapshot: Snapshot) -> list[SearchResult]:
+            found: dict[int, SearchResult] = {}
+            for wanted, places in groups:
+                with told_of(places[0]):
+                    chosen = self._chosen(wanted)
+                    sources = self._sources(snapshot, chosen, wanted, deadline)
+                    queries = [searches[place] for place in places]
+                    results = self._results(chosen, sources, queries, places)
+                found.update(zip(places, results, strict=True))
+            return [found[place] for place in range(len(searches))]
+
+        return self._while_whole(read)
+
+    def _results(
+        self,
+        pipeline: Pipeline,
+        sources: Sources,
+        searches: Sequence[tuple[str | Query, Wanted]],
+        places: Sequence[int],
+    ) -> list[SearchResult]:
+        """Of searches that differ in their queries and filters alone, with their places."""
+        record = Record()
+        inputs = inputs_of([query for query, _ in searches], pipeline, self.encoders)
+        encoded = pipelines.encoded_queries(pipeline, sources, inputs, record)
+        found: dict[int, SearchResult] = {}
+        filters = [wanted.filter for _, wanted in searches]
+        for conditions, members in by_filter(len(searches), filters):
+            with told_of(places[members[0]]):
+                answer = self._answered(
+                    pipeline, sources, encoded.take(members), conditions, searches[0][1]
+                )
+            answer = replace(answer, reports=(*record.reports, *answer.reports))
+            for row, member in enumerate(members):
+                query = searches[member][0]
+                text = query if isinstance(query, str) else query.text
+                with told_of(places[member]):
+                    _require_terms(answer, row, text)
+                found[member] = self._result(text, pipeline, sources.snapshot, answer, row=row)
+        return [found[member] for member in range(len(searches))]
 
     def _answered(
         self,
@@ -155,11 +218,16 @@ class Searcher:
 
         Where a merge has meanwhile forgotten documents that it needs, it reads a newer one.
         """
-        deadline = NEVER if wanted.timeout_ms is None else Deadline.within(wanted.timeout_ms)
+        deadline = _deadline(wanted)
+        return self._while_whole(
+            lambda snapshot: read(self._sources(snapshot, pipeline, wanted, deadline))
+        )
+
+    def _while_whole(self, read: Callable[[Snapshot], Found]) -> Found:
         snapshot = self.reader.newest(wait=False)
         while True:
             try:
-                return read(self._sources(snapshot, pipeline, wanted, deadline))
+                return read(snapshot)
             except CorruptionError:
                 if self.reader.is_whole(snapshot):
                     raise
@@ -186,7 +254,7 @@ class Searcher:
 
     def _texts(self, snapshot: Snapshot) -> Callable[[NDArray[np.int64]], list[str]]:
         def read(ordinals: NDArray[np.int64]) -> list[str]:
-            found = self.catalog.documents(snapshot.serials(ordinals))
+            found = self.documents.read(snapshot.serials(ordinals))
             return passage_texts(found, snapshot.passages(ordinals))
 
         return read
@@ -205,25 +273,25 @@ class Searcher:
         return snapshot.restricted(self.reader.matching(snapshot, predicate))
 
     def _result(
-        self, query: str, pipeline: Pipeline, snapshot: Snapshot, answer: Answer
+        self, query: str, pipeline: Pipeline, snapshot: Snapshot, answer: Answer, *, row: int = 0
     ) -> SearchResult:
         return SearchResult(
             query,
             pipeline.name,
-            self._hits(snapshot, answer),
+            self._hits(snapshot, answer, row),
             answer.timings_ms,
             snapshot.generation,
             answer.reports,
-            None if answer.n_filtered is None else int(answer.n_filtered[0]),
+            None if answer.n_filtered is None else int(answer.n_filtered[row]),
             answer.partial,
             answer.notes,
         )
 
-    def _hits(self, snapshot: Snapshot, answer: Answer) -> tuple[Hit, ...]:
-        """Documents of the first query's hits."""
-        ordinals, scores = answer.hits.row(0)
-        documents = self.catalog.documents(snapshot.serials(ordinals))
-        relevance = None if answer.relevance is None else answer.relevance[0]
+    def _hits(self, snapshot: Snapshot, answer: Answer, row: int) -> tuple[Hit, ...]:
+        """Documents of one query's hits."""
+        ordinals, scores = answer.hits.row(row)
+        documents = self.documents.read(snapshot.serials(ordinals))
+        relevance = None if answer.relevance is None else answer.relevance[row]
         passages = _passages(documents, snapshot.passages(ordinals))
         return tuple(
             Hit(
@@ -233,12 +301,13 @@ class Searcher:
                 document.title,
                 document.text,
                 document.metadata,
-                answer.scores_by_stage(0, int(ordinal)),
+                of_stages,
                 None if relevance is None else float(relevance[rank - 1]),
                 passages[rank - 1],
             )
-            for rank, (ordinal, score, document) in enumerate(
-                zip(ordinals, scores, documents, strict=True), start=1
+            for rank, (score, document, of_stages) in enumerate(
+                zip(scores, documents, answer.scores_by_stage(row, ordinals), strict=True),
+                start=1,
             )
         )
 
@@ -272,6 +341,18 @@ class Searcher:
         ]
 
 
+def _deadline(wanted: Wanted) -> Deadline:
+    return NEVER if wanted.timeout_ms is None else Deadline.within(wanted.timeout_ms)
+
+
+def _require_terms(answer: Answer, row: int, text: str) -> None:
+    if answer.queries.is_empty(row):
+        raise QueryError(
+            f"query {text[:80]!r} has no term to search for, only stop words or "
+            "punctuation; expected at least one other word; rephrase it"
+        )
+
+
 def _passages(documents: Sequence[Document], spans: Spans | None) -> list[Passage | None]:
     if spans is None:
         return [None] * len(documents)
@@ -294,16 +375,3 @@ def _read_calibration(collection: Path, name: str, _modified_ns: int) -> Calibra
 
 
 _NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.float32))
-
-
-def _groups(
-    n_queries: int, filters: Sequence[Conditions | None] | None
-) -> list[tuple[Conditions | None, list[int]]]:
-    """Which queries share a filter (HQI, arXiv 2304.01926, section 5)."""
-    if filters is None:
-        return [(None, list(range(n_queries)))]
-    groups: dict[str, tuple[Conditions | None, list[int]]] = {}
-    for i, conditions in enumerate(filters):
-        key = json.dumps(conditions, sort_keys=True)
-        groups.setdefault(key, (conditions, []))[1].append(i)
-    return list(groups.values())

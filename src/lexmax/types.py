@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.errors import DocumentError, ShapeError
+from lexmax.vectors import Vectors
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -22,6 +23,8 @@ MAX_DOC_ID_BYTES = 512
 class Document:
     """One unit of indexing. `doc_id` is the caller's own name for it, unique in a collection.
 
+    `vectors` stand in place of what encoders would make of its text.
+
     Raises:
         DocumentError: if `doc_id` is empty, longer than 512 bytes or holds a control character,
             or a text holds a lone surrogate, which no file can store.
@@ -31,6 +34,7 @@ class Document:
     text: str
     title: str = ""
     metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    vectors: Vectors | None = None
 
     def __post_init__(self) -> None:
         for name in ("doc_id", "title", "text"):

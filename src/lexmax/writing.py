@@ -5,9 +5,11 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
+from lexmax.acceptance import Acceptance
 from lexmax.background import Background
 from lexmax.building import Silent, Watcher, build_segments
 from lexmax.conditions import parse_conditions
+from lexmax.encoders import Impacts
 from lexmax.errors import FilterError, StorageError
 from lexmax.index.catalog import Catalog
 from lexmax.index.declared import backfill, declare, declared_fields
@@ -18,6 +20,7 @@ from lexmax.index.lock import WriterLock
 from lexmax.index.merge_policy import MergePolicy
 from lexmax.index.predicates import Every
 from lexmax.index.snapshot import Snapshot
+from lexmax.index.vocabulary import write_terms
 from lexmax.merging import TIERED, MergeReport, merge_segments, worth_merging
 from lexmax.pipeline import CollectionEncoders
 from lexmax.reading import Reader
@@ -25,6 +28,10 @@ from lexmax.stages import Conditions
 from lexmax.types import Document
 
 _FLUSH_DOCS = 4096
+# While another thread builds, so many may wait for the next segment, in memory.
+_MOST_PENDING_DOCS = 4 * _FLUSH_DOCS
+# From so many on a segment costs less than encoding them for the memory and again for a segment.
+_WORTH_A_SEGMENT_DOCS = 512
 # Fewer pending documents than this stay pending when a collection closes: encoding them again
 # at the next open takes a second or two, and a segment each time would leave very many.
 _KEEP_PENDING_DOCS = 64
@@ -46,39 +53,64 @@ class Writer:
         """Takes no lock yet."""
         self._layout, self._catalog, self._reader = layout, catalog, reader
         self._encoders = encoders
+        # Taken in this order. Builds and merges hold the first and the last for long, and writes
+        # go on meanwhile.
+        self._build_lock = threading.RLock()
         self._write_lock, self._merge_lock = threading.RLock(), threading.Lock()
         self._lock = WriterLock(layout.lock)
         self._background = Background(lambda watcher: self._merged(watcher, TIERED))
+        self._behind = Background(self._catch_up, verb="encode", doing="encoding")
         self._merges_itself = merges_itself
+        self._named: set[str] = set()
         self._closed = False
 
-    def add(self, documents: Iterable[Document]) -> UpsertCount:
-        """As `Collection.add`."""
+    @property
+    def acceptance(self) -> Acceptance:
+        """Which documents may be stored now."""
+        return Acceptance.of(self._catalog, self._encoders)
+
+    def add(self, documents: Iterable[Document], *, wait: bool = True) -> UpsertCount:
+        """As `Collection.add`; without `wait` they are on the disk, and searchable soon.
+
+        Then a thread in the background encodes them, and searches see the state before until it
+        has. Whoever waits, waits for them too.
+        """
         count = UpsertCount()
         for batch in _batches(documents, _TRANSACTION_DOCS):
             count += self.store(batch)
-            if self._catalog.n_pending() >= _FLUSH_DOCS:
-                self.flush()
-        with self._writing():
-            self._catalog.end_ingests()
-        self._written()
+            self._make_room(_FLUSH_DOCS if wait else _MOST_PENDING_DOCS)
+        if wait:
+            self._written()
+        else:
+            self._leave_behind()
         return count
 
     def store(
         self, documents: Sequence[Document], *, ingest: tuple[str, int] | None = None
     ) -> UpsertCount:
         """As `Collection.store`."""
-        self._encoders.require_texts()
+        given = self.acceptance.rows(documents)
         with self._writing():
+            self._name_terms(documents if given else ())
             fields = declared_fields(self._catalog)
             for document in documents if fields else ():
                 check_metadata(document, fields)
-            return self._catalog.upsert(documents, ingest=ingest)
+            return self._catalog.upsert(documents, given=given, ingest=ingest)
+
+    def _name_terms(self, documents: Sequence[Document]) -> None:
+        """Keep the names of terms that no text holds, for those who explain and export."""
+        weights = (one.vectors.sparse for one in documents if one.vectors is not None)
+        names = {term for of_one in weights for term in of_one or () if isinstance(term, str)}
+        encoder = self._encoders.sparse if names - self._named else None
+        if isinstance(encoder, Impacts):
+            new = sorted(names - self._named)
+            write_terms(self._layout.catalog, zip(encoder.term_ids(new), new, strict=True))
+            self._named |= names
 
     def declare_fields(self, fields: Mapping[str, str]) -> int:
         """As `Collection.declare_fields`."""
         wanted = check_fields(fields)
-        with self._writing(), self._merge_lock:
+        with self._build_lock, self._writing(), self._merge_lock:
             declare(self._catalog, wanted)
             n_segments = backfill(self._catalog, self._layout)
         self._refresh()
@@ -107,13 +139,28 @@ class Writer:
 
     def flush(self, watcher: Watcher | None = None, *, threads: int = 1) -> int:
         """As `Collection.flush`."""
-        with self._writing():
+        with self._build_lock:
+            with self._writing():
+                up_to = self._catalog.last_serial()
             published = build_segments(
-                self._catalog, self._layout, self._encoders, watcher or Silent(), threads=threads
+                self._catalog,
+                self._layout,
+                self._encoders,
+                watcher or Silent(),
+                threads=threads,
+                up_to=up_to,
             )
-            self._catalog.end_ingests()
         self._written()
         return published
+
+    def ingest_position(self, sources: str) -> int:
+        """Entries of these sources that an interrupted ingest has consumed."""
+        return self._catalog.ingest_position(sources)
+
+    def end_ingest(self) -> None:
+        """The corpus that was read last has ended: reading it again begins at its beginning."""
+        with self._writing():
+            self._catalog.end_ingests()
 
     def merge(self, watcher: Watcher, *, policy: MergePolicy, threads: int) -> MergeReport:
         """As `Collection.merge`."""
@@ -125,18 +172,18 @@ class Writer:
 
     def close(self) -> None:
         """Build a segment from what is pending, if that is much, then as `abandon`."""
-        self._background.stop()
-        with self._write_lock:
+        self._stop_background()
+        with self._build_lock, self._write_lock:
             try:
-                if self._lock.held and self._catalog.n_pending() >= _KEEP_PENDING_DOCS:
+                if self._lock.held and self._is_worth_a_last_segment():
                     self.flush()
             finally:
                 self.abandon()
 
     def abandon(self) -> None:
         """Let go of files and locks; nothing that was acknowledged is lost."""
-        self._background.stop()
-        with self._write_lock, self._merge_lock:
+        self._stop_background()
+        with self._build_lock, self._write_lock, self._merge_lock:
             self._closed = True
             self._catalog.close()
             self._reader.close()
@@ -161,6 +208,50 @@ class Writer:
                 self._layout.sweep(published=published, building=set(self._catalog.builds()))
                 backfill(self._catalog, self._layout)
             yield
+
+    def _make_room(self, most: int) -> None:
+        """Build a segment where many documents wait for one, unless another thread does just that.
+
+        `most` may wait meanwhile.
+        """
+        n_waiting = self._n_waiting()
+        if n_waiting < _FLUSH_DOCS or (most > n_waiting and self._behind.wake()):
+            return
+        if self._build_lock.acquire(blocking=n_waiting >= _MOST_PENDING_DOCS):
+            try:
+                self.flush()
+            finally:
+                self._build_lock.release()
+
+    def _n_waiting(self) -> int:
+        return self._catalog.n_pending() - self._catalog.n_unseen()
+
+    def _is_worth_a_last_segment(self) -> bool:
+        # An interrupted job may have left very many, and it goes on with them.
+        return self._n_waiting() >= _KEEP_PENDING_DOCS and not self._catalog.n_unseen()
+
+    def _catch_up(self, watcher: Watcher) -> None:
+        """Let searches see what was stored by those who do not wait for it."""
+        try:
+            if self._n_waiting() >= _WORTH_A_SEGMENT_DOCS and self._build_lock.acquire(False):
+                try:
+                    self.flush(watcher)
+                finally:
+                    self._build_lock.release()
+            else:
+                self._written()
+        except BaseException:
+            self._reader.leave_to_searches()
+            raise
+
+    def _leave_behind(self) -> None:
+        self._reader.leave_to_another()
+        if not self._behind.wake():
+            self._written()
+
+    def _stop_background(self) -> None:
+        self._behind.stop()
+        self._background.stop()
 
     def _merged(self, watcher: Watcher, policy: MergePolicy, threads: int = 1) -> MergeReport:
         with self._merge_lock:

@@ -17,7 +17,7 @@ from lexmax.errors import (
     CollectionExistsError,
     CorpusError,
     DiskFullError,
-    EncoderError,
+    DocumentError,
     InputError,
     LockedError,
 )
@@ -122,7 +122,7 @@ def test_texts_are_refused_where_vectors_are_given(tmp_path: Path, lines: Path) 
     imported(lines, tmp_path / "ix")
 
     with Collection.open(tmp_path / "ix") as collection:
-        with pytest.raises(EncoderError, match="imported vectors"):
+        with pytest.raises(DocumentError, match="no vectors called sparse"):
             collection.add([Document("new", "hello world")])
         assert collection.n_docs == 5
         assert collection.delete(["é/4"]) == 1

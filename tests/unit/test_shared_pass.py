@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lexmax.collection import Collection
 from lexmax.encoders import Bm25, Encoders
 from lexmax.encoders.backbone import Backbone, States
+from lexmax.encoders.inputs import Inputs, encoded_parts
 from lexmax.encoders.loading import Recipe
 from lexmax.encoders.pooled_encoder import PooledEncoder
 from lexmax.encoders.pooling import Count, Pooling
@@ -23,7 +24,6 @@ from lexmax.encoders.shared_pass import (
     TokenRows,
     document_head_of,
     encode_queries,
-    encoded_parts,
     equal_rows,
     query_head_of,
 )
@@ -272,10 +272,10 @@ def test_parts_are_read_one_ahead_and_tokenized_in_another_thread(model: Countin
 
             return Head(backbone(self.model), rows, self.sink)
 
-    def parts() -> Iterator[list[str]]:
+    def parts() -> Iterator[Inputs]:
         for i in range(4):
             read.append(i)
-            yield ["word " * (i + 1)]
+            yield Inputs(["word " * (i + 1)])
 
     encoded = encoded_parts(parts(), sparse=Watched(model, Weights), multivector=None)
     first = next(encoded)
@@ -298,7 +298,9 @@ def test_a_part_that_cannot_be_read_is_an_error_of_its_turn(model: Counting) -> 
             return Head(backbone(self.model), rows, self.sink)
 
     encoded = encoded_parts(
-        [["a"], ["bad"], ["b"]], sparse=Fragile(model, Weights), multivector=None
+        [Inputs([text]) for text in ("a", "bad", "b")],
+        sparse=Fragile(model, Weights),
+        multivector=None,
     )
     assert next(encoded).sparse is not None
     with pytest.raises(EncoderError, match="a bad text"):

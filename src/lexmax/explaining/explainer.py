@@ -29,10 +29,11 @@ from lexmax.results import Passage
 from lexmax.searching import Searcher, Traced, Wanted
 from lexmax.stages import Conditions
 from lexmax.types import Document, SparseBatch, TokenBatch
+from lexmax.vectors import Query
 
 
 def explain(
-    searcher: Searcher, query: str, wanted: Wanted, *, doc_id: str | None = None
+    searcher: Searcher, query: str | Query, wanted: Wanted, *, doc_id: str | None = None
 ) -> Explanation:
     """A search, and why each hit is there; or why the document of this id is, or is not.
 

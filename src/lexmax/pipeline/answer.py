@@ -81,15 +81,18 @@ class Answer:
         """Milliseconds by stage; of stages with one name together."""
         return timings_ms(self.reports)
 
-    def scores_by_stage(self, i: int, ordinal: int) -> dict[str, float]:
-        """What each stage gave this document for query `i`; a stage that missed it is absent."""
-        found: dict[str, float] = {}
+    def scores_by_stage(self, i: int, ordinals: NDArray[np.int64]) -> list[dict[str, float]]:
+        """What each stage gave these documents for query `i`; a stage that missed one is absent."""
+        told: list[dict[str, float]] = [{} for _ in ordinals]
         for name, hits in self.stages.items():
-            ordinals, scores = hits.row(i)
-            places = np.flatnonzero(ordinals == ordinal)
-            if len(places):
-                found[name] = float(scores[places[0]])
-        return found
+            found, scores = hits.row(i)
+            order = np.argsort(found)
+            ascending = found[order]
+            places = np.searchsorted(ascending, ordinals).tolist()
+            for scores_of_one, ordinal, place in zip(told, ordinals, places, strict=True):
+                if place < len(ascending) and ascending[place] == ordinal:
+                    scores_of_one[name] = float(scores[order[place]])
+        return told
 
 
 def timings_ms(reports: Iterable[StageReport]) -> dict[str, float]:

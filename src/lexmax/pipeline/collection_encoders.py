@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from lexmax.encoders import DenseEncoder, Encoders, MultiVectorEncoder, PairScorer, SparseEncoder
+from lexmax.encoders.given import GivenReader, Part
 from lexmax.index.snapshot import Snapshot
 from lexmax.stages import SIGNALS, Signal
 from lexmax.types import Hits, Json, SparseBatch
+
+_PARTS: Mapping[Signal, Part] = MappingProxyType(
+    {"sparse": "sparse", "multivector": "tokens", "pooled": "pooled"}
+)
 
 
 class SparseBackend(Protocol):
@@ -56,14 +62,16 @@ class CollectionEncoders:
         """
         return self.registry.pairs(spec)
 
-    def require_texts(self) -> None:
-        """Refuse documents of which only the text is known where vectors are imported.
+    @property
+    def given(self) -> GivenReader:
+        """Reads vectors that come with documents and queries."""
+        return GivenReader(self, self._required)
 
-        Raises:
-            EncoderError: if this collection's vectors were imported.
-        """
-        if (spec := self.specs.get("sparse", "")).partition("?")[0] == "impacts":
-            self.registry.sparse(spec).encode_documents([""])
+    @property
+    def _required(self) -> list[Part]:
+        """Parts of vectors that have to be given, told from the specs: nothing is loaded."""
+        names = {signal: spec.partition("?")[0] for signal, spec in self.specs.items()}
+        return [_PARTS[signal] for signal, name in names.items() if name in ("impacts", "given")]
 
 
 def encoder_specs(setting: Json) -> dict[Signal, str]:

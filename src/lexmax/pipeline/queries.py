@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.encoders import DenseEncoder, MultiVectorEncoder, SparseEncoder
+from lexmax.encoders import DenseEncoder, Encoders, MultiVectorEncoder, SparseEncoder
+from lexmax.encoders.inputs import Inputs, encode_inputs
+from lexmax.encoders.shared_pass import Encoded
 from lexmax.errors import EncoderError
 from lexmax.index.snapshot import Snapshot
 from lexmax.pipeline.collection_encoders import CollectionEncoders
@@ -51,7 +55,7 @@ class EncodedQueries:
 
 
 def encode(
-    pipeline: Pipeline, snapshot: Snapshot, encoders: CollectionEncoders, queries: Sequence[str]
+    pipeline: Pipeline, snapshot: Snapshot, encoders: CollectionEncoders, queries: Inputs
 ) -> EncodedQueries:
     """The queries for all signals of the pipeline, by one pass where these can share it.
 
@@ -67,10 +71,20 @@ def encode(
         _require_same("multivector", by_tokens, snapshot)
     if by_text is not None:
         _require_same("pooled", by_text, snapshot)
-    found = encoders.registry.encode_queries(
-        queries, snapshot, sparse=by_terms, multivector=by_tokens, pooled=by_text
+    found = encode_inputs(
+        queries,
+        partial(_encoded, encoders.registry, snapshot),
+        sparse=by_terms,
+        multivector=by_tokens,
+        pooled=by_text,
     )
-    return EncodedQueries(queries, found.sparse, found.tokens, found.pooled)
+    return EncodedQueries(queries.texts, found.sparse, found.tokens, found.pooled)
+
+
+def _encoded(
+    registry: Encoders, snapshot: Snapshot, texts: Sequence[str], **encoders: Any
+) -> Encoded:
+    return registry.encode_queries(texts, snapshot, **encoders)
 
 
 def _require_same(

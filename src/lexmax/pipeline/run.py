@@ -3,11 +3,12 @@
 Arrays inside; documents are looked up by the caller.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lexmax.encoders.inputs import Inputs
 from lexmax.errors import PipelineError, QueryError
 from lexmax.pipeline.abilities import obstacle, runnable
 from lexmax.pipeline.answer import Answer, Judged, Record, n_hits
@@ -29,7 +30,7 @@ from lexmax.types import Hits
 
 
 def run(
-    pipeline: Pipeline, sources: Sources, queries: Sequence[str], k: int, *, offset: int = 0
+    pipeline: Pipeline, sources: Sources, queries: Inputs, k: int, *, offset: int = 0
 ) -> Answer:
     """Answer a batch of queries; each gets what it would get alone.
 
@@ -43,7 +44,7 @@ def run(
 
 
 def encoded_queries(
-    pipeline: Pipeline, sources: Sources, queries: Sequence[str], record: Record
+    pipeline: Pipeline, sources: Sources, queries: Inputs, record: Record
 ) -> EncodedQueries:
     """The queries as the stages of this pipeline see them.
 
@@ -143,7 +144,8 @@ class _Running:
                 for i, query in enumerate(self._queries.texts)
             ]
             texts = [text for of_query in asked for text in of_query]
-            queries = encode(self._pipeline, sources.snapshot, sources.encoders, texts)
+            inputs = Inputs(texts)
+            queries = encode(self._pipeline, sources.snapshot, sources.encoders, inputs)
         with self._record.stage(stage.signal, given=0) as made:
             counts = [len(of_query) for of_query in asked]
             made.hits = hits = aggregated(feedback, self._searched(stage, queries), counts)
