@@ -15,6 +15,8 @@ from lexmax.service.collections import NAME_RULE, OpenCollections
 from lexmax.service.facades.failures import Failures
 from lexmax.service.gate import Gate
 from lexmax.service.in_flight import InFlight
+from lexmax.service.job_runner import JobLimits, JobRunner
+from lexmax.service.job_uploads import sweep_uploads
 from lexmax.service.key_file import KeyFile
 from lexmax.service.lanes import Lane
 from lexmax.service.logs import Log, make_log
@@ -22,11 +24,12 @@ from lexmax.service.measured import Measured
 from lexmax.service.metrics import Metrics
 from lexmax.service.pace import keep_pace
 from lexmax.service.parts import Service
+from lexmax.service.places import Places
 from lexmax.service.request_log import RequestLog
 from lexmax.service.schemas import ProblemReply
 from lexmax.service.served_encoders import ServedEncoders
 from lexmax.service.settings import Settings
-from lexmax.service.shedding import Shedding
+from lexmax.service.shedding import Shedding, TurnedAway
 from lexmax.service.tracing import Tracing, make_tracing
 
 _PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -83,7 +86,8 @@ def _add_layers(app: FastAPI, service: Service) -> None:
     app.add_middleware(RequestLog, log=log, metrics=metrics, tls=tls)
     if settings.trace:
         app.add_middleware(Tracing, **make_tracing())
-    app.add_middleware(Shedding, lanes=service.lanes, log=log, metrics=metrics, tls=tls)
+    app.state.turned_away = TurnedAway(log=log, metrics=metrics)
+    app.add_middleware(Shedding, lanes=service.lanes, turned_away=app.state.turned_away, tls=tls)
     app.add_middleware(Failures)
 
 
@@ -99,21 +103,34 @@ def _service(settings: Settings, encoders: Encoders, log: Log) -> Service:
     def lane(name: str, n: int, most_waiting: int) -> Lane:
         return Lane(name, n, most_waiting, waited=metrics.waited)
 
+    collections = OpenCollections(
+        settings.data,
+        encoders=served,
+        delete_seconds=settings.stop_seconds,
+        read_only=settings.read_only,
+    )
+    if not settings.read_only:
+        sweep_uploads(settings.data)
     return Service(
         settings=settings,
         encoders=served,
-        collections=OpenCollections(
-            settings.data,
-            encoders=served,
-            delete_seconds=settings.stop_seconds,
-            read_only=settings.read_only,
-        ),
+        collections=collections,
         metrics=metrics,
         log=log,
         searching=lane("search", settings.search_threads, settings.search_queue),
         writing=lane("write", settings.write_threads, settings.write_queue),
         encoding=lane("encode", settings.encode_threads, settings.encode_queue),
         in_flight=InFlight(settings.max_requests, settings.max_held_bytes),
+        snapshots=Places(settings.max_snapshots, who="snapshots"),
+        jobs=JobRunner(
+            collections,
+            log,
+            settings.import_dir,
+            settings.read_only,
+            JobLimits(settings.max_jobs, settings.job_queue),
+        ),
+        job_listeners=Places(settings.max_job_listeners, who="followers of jobs"),
+        document_streams=Places(settings.max_document_streams, who="streams of documents"),
     )
 
 
@@ -126,7 +143,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
             background.start_soon(_prepare, service)
             background.start_soon(keep_pace, service.searching.pace, service.metrics.late)
             yield
-            service.readiness.missing = "it is stopping"
+            service.stop_soon()
             background.cancel_scope.cancel()
     finally:
         await to_thread.run_sync(_close, service)
@@ -134,9 +151,13 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
 
 
 def _close(service: Service) -> None:
+    service.jobs.close()
     for lane in service.lanes.values():
         lane.close()
-    service.collections.close()
+    try:
+        service.collections.close()
+    except LexmaxError as error:  # a full disk: what was acknowledged stays pending
+        service.log.error("not_closed", error=type(error).__name__, found=str(error))
     service.encoders.close()
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from starlette.requests import ClientDisconnect
@@ -27,6 +27,8 @@ class Call:
         held_bytes: Of its body.
         waited_s: Seconds that it waited for a thread.
         timings_ms: What its stages took.
+        elsewhere: Tells the collection that its alias means now, where its key may use that one;
+            None where it names no alias.
     """
 
     deadline: Deadline = NEVER
@@ -36,6 +38,7 @@ class Call:
     held_bytes: int = 0
     waited_s: float = 0.0
     timings_ms: dict[str, float] = field(default_factory=dict[str, float])
+    elsewhere: Callable[[], str | None] | None = None
 
     def ends_within(self, milliseconds: float | None) -> None:
         """Let it end so long after its arrival, if that is sooner; None changes nothing."""

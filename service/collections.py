@@ -1,5 +1,6 @@
 """Which collections are open? Each once, shared by every request, under one folder."""
 
+import os
 import re
 import secrets
 import shutil
@@ -10,18 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexmax.collection import Collection
+from lexmax.drafts import sweep
 from lexmax.encoders import Encoders
-from lexmax.errors import InputError, LockedError
+from lexmax.errors import CollectionExistsError, InputError, LockedError
 from lexmax.index.durable import sync_folder
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.index.lock import WriterLock
+from lexmax.index.multivector_build import MultiVectorPlan
+from lexmax.index.schema import FILE_NAME as CATALOG
 from lexmax.passages import PassagePlan
+from lexmax.restoring import RestoreLimits, RestoreReport, Restoring
+from lexmax.service.aliases import Aliases
+from lexmax.service.problems import ALIAS_NOT_FOUND, COLLECTION_ALIASED, PROBLEMS, Refusal
 
 NAME_RULE = "^[a-z0-9][a-z0-9_-]{0,63}$"
 _NAME = re.compile(NAME_RULE)
 # No collection's name begins with a dot, so what lies here is never served.
 _DELETED = ".deleted-"
+_DRAFTS = (".*.restoring", ".*.snapshot-*")
 
 
 @dataclass(slots=True)
@@ -66,6 +74,11 @@ class OpenCollections:
             folder.mkdir(parents=True, exist_ok=True)
             for left in folder.glob(f"{_DELETED}*"):
                 shutil.rmtree(left, ignore_errors=True)
+            for pattern in () if read_only else _DRAFTS:
+                sweep(folder, pattern)
+        self._aliases = Aliases(folder)
+        if not read_only:
+            self._aliases.sweep()
 
     def names(self) -> list[str]:
         """Names of all collections in the folder, sorted."""
@@ -85,6 +98,51 @@ class OpenCollections:
                 if not _NAME.fullmatch(path.name)
                 and not path.name.startswith(".")
                 and Layout(path).catalog.is_file()
+            )
+
+    def meant(self, name: str) -> str:
+        """The collection that a name means: itself, or the one behind an alias.
+
+        Raises:
+            CorruptionError: if it is no collection, and the file of aliases cannot be read.
+        """
+        # Asked for every request, on the event loop: a path of pathlib's would take longer.
+        if not _NAME.fullmatch(name) or os.path.isfile(f"{self._folder}/{name}/{CATALOG}"):
+            return name
+        return self._aliases.collection_of(name)
+
+    def aliases(self) -> Mapping[str, str]:
+        """Collections by alias."""
+        return self._aliases.all()
+
+    def set_alias(self, alias: str, collection: str) -> str | None:
+        """Let the alias mean the collection; what it meant before, if anything.
+
+        Raises:
+            NotACollectionError: if there is no such collection.
+            Refusal: 409 if a collection has the alias's name.
+        """
+        # In their order, so that of two who need both neither waits for the other.
+        first, last = sorted((alias, collection))
+        if first == last:
+            raise _name_taken()
+        with self._claim(first), self._claim(last):
+            Layout(self._path(collection)).require()
+            taken = self._path(alias)
+            if taken.exists() and not Layout(taken).is_blank():
+                raise _name_taken()
+            return self._aliases.set(alias, collection)
+
+    def remove_alias(self, alias: str) -> None:
+        """Let the name mean nothing.
+
+        Raises:
+            Refusal: 404 if it is no alias.
+        """
+        if self._aliases.remove(alias) is None:
+            raise Refusal(
+                ALIAS_NOT_FOUND,
+                "no alias has this name; expected one that GET /v1/aliases lists; correct it",
             )
 
     def opened(self) -> list[str]:
@@ -120,6 +178,8 @@ class OpenCollections:
         multivector: str | None,
         fields: Mapping[str, str] | None = None,
         pooled: str | None = None,
+        tokens: MultiVectorPlan | None = None,
+        neighbours: int = 0,
         passages: PassagePlan | None = None,
     ) -> None:
         """Make an empty collection and open it.
@@ -130,12 +190,15 @@ class OpenCollections:
             InputError: if a field's name is none.
         """
         with self._claim(name):
+            self._require_no_alias(name)
             made = Collection.create(
                 self._path(name),
                 sparse=sparse,
                 multivector=multivector,
                 fields=fields,
                 pooled=pooled,
+                plan=tokens,
+                neighbours=neighbours,
                 passages=passages,
                 encoders=self._encoders,
             )
@@ -148,21 +211,45 @@ class OpenCollections:
         Raises:
             NotACollectionError: if the folder holds none of this name.
             LockedError: if requests or another process still use it.
+            Refusal: 409 if an alias means it.
         """
-        with self._claim(name), self._no_new_users(name):
+        with self._claim(name):
             path = self._path(name)
             Layout(path).require()
-            self._close_idle(name)
-            lock = WriterLock(Layout(path).lock)
-            lock.acquire()
-            try:
-                aside = self._folder / f"{_DELETED}{name}-{secrets.token_hex(8)}"
-                with storage_errors(self._folder):
-                    path.rename(aside)
-                    sync_folder(self._folder)
-            finally:
-                lock.release()
+            self._require_unnamed(name)
+            with self._no_new_users(name):
+                self._close_idle(name)
+                lock = WriterLock(Layout(path).lock)
+                lock.acquire()
+                try:
+                    aside = self._folder / f"{_DELETED}{name}-{secrets.token_hex(8)}"
+                    with storage_errors(self._folder):
+                        path.rename(aside)
+                        sync_folder(self._folder)
+                finally:
+                    lock.release()
         shutil.rmtree(aside, ignore_errors=True)
+
+    def restoring(self, name: str, limits: RestoreLimits) -> Restoring:
+        """A snapshot that is to become a collection of this name, by `publish`.
+
+        Raises:
+            CollectionExistsError: if the name is taken.
+            LockedError: if another is being restored under it.
+        """
+        path = self._path(name)
+        self._require_no_alias(name)
+        return Restoring(path, limits=limits)
+
+    def publish(self, name: str, restoring: Restoring) -> RestoreReport:
+        """Give a checked snapshot its name.
+
+        Raises:
+            CollectionExistsError: if the name has been taken meanwhile.
+        """
+        with self._claim(name):
+            self._require_no_alias(name)
+            return restoring.publish()
 
     def close(self) -> None:
         """Close every collection."""
@@ -180,6 +267,18 @@ class OpenCollections:
                 "digits, - and _, 64 at most; choose such a name"
             )
         return self._folder / name
+
+    def _require_no_alias(self, name: str) -> None:
+        if name in self._aliases.all():
+            raise _name_taken()
+
+    def _require_unnamed(self, name: str) -> None:
+        if names := self._aliases.names_of(name):
+            raise Refusal(
+                COLLECTION_ALIASED,
+                f"{len(names)} aliases mean this collection, the first is {names[0]}; expected "
+                "none; let them mean another collection, or delete them, then delete this one",
+            )
 
     def _enter(self, name: str) -> _Opened:
         if found := self._take(name):
@@ -254,3 +353,11 @@ class OpenCollections:
                 )
             del self._opened[name]
         opened.collection.abandon()
+
+
+def _name_taken() -> Refusal:
+    return Refusal(
+        PROBLEMS[CollectionExistsError],
+        "a name is either a collection's or an alias's, and this one is taken; expected a free "
+        "one; choose another",
+    )

@@ -57,14 +57,14 @@ def _section(
 
 def _tables(caption: str, part: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     """The fields of a model, then those of the models that it holds."""
-    model = _resolved(part, schema)
-    held = "".join(
-        _tables(name, schema["components"]["schemas"][name], schema) for name in _held(model)
+    model = resolved(part, schema)
+    inside = "".join(
+        _tables(name, schema["components"]["schemas"][name], schema) for name in held(model)
     )
-    return _table(caption, model) + held
+    return _table(caption, model) + inside
 
 
-def _held(model: Mapping[str, Any]) -> list[str]:
+def held(model: Mapping[str, Any]) -> list[str]:
     """Names of the models that the fields of this one name, none of which holds itself."""
     parts = list(model.get("properties", {}).values())
     names: list[str] = []
@@ -72,20 +72,21 @@ def _held(model: Mapping[str, Any]) -> list[str]:
         part = parts.pop(0)
         parts += [*part.get("anyOf", []), *([part["items"]] if "items" in part else [])]
         if "$ref" in part:
-            names.append(_kind(part))
+            names.append(kind(part))
     return list(dict.fromkeys(names))
 
 
 def _table(caption: str, model: Mapping[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td><code>{escape(name)}</code></td><td><code>{escape(kind)}</code></td>"
+        f"<tr><td><code>{escape(name)}</code></td><td><code>{escape(type_)}</code></td>"
         f"<td>{escape(said)}</td></tr>"
-        for name, kind, said in _fields(model)
+        for name, type_, said in fields(model)
     )
     return f"<table><caption>{escape(caption)}</caption>{rows}</table>" if rows else ""
 
 
-def _fields(model: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def fields(model: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Name, type, and what is said of each field of a model."""
     required = model.get("required", [])
     for name, part in model.get("properties", {}).items():
         said = [part["description"].rstrip(".") + "."] if "description" in part else []
@@ -93,22 +94,24 @@ def _fields(model: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             said.append("Required.")
         elif "default" in part:
             said.append(f"Default {part['default']!r}.")
-        yield name, _kind(part), " ".join(said)
+        yield name, kind(part), " ".join(said)
 
 
-def _kind(part: Mapping[str, Any]) -> str:
+def kind(part: Mapping[str, Any]) -> str:
+    """The type of a part of a schema, in words."""
     if "$ref" in part:
         return str(part["$ref"]).rpartition("/")[2]
     if "anyOf" in part:
-        return " or ".join(_kind(one) for one in part["anyOf"])
+        return " or ".join(kind(one) for one in part["anyOf"])
     if part.get("type") == "array":
-        return f"list of {_kind(part.get('items', {}))}"
+        return f"list of {kind(part.get('items', {}))}"
     return str(part.get("type", "any"))
 
 
-def _resolved(part: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def resolved(part: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The model that a part of a schema names, or the part itself."""
     if "anyOf" in part:  # a body that may be left out
-        return _resolved(part["anyOf"][0], schema)
+        return resolved(part["anyOf"][0], schema)
     if "$ref" not in part:
         return part
     model: Mapping[str, Any] = schema["components"]["schemas"][part["$ref"].rpartition("/")[2]]

@@ -34,6 +34,7 @@ def guarded(route: APIRoute, answer: Answer) -> Answer:
         if permission.reach is Reach.NOBODY:
             return await answer(request)
         service: Service = request.app.state.service
+        alias = _follow_alias(request, permission, service)
         _require_allowed(request, permission, service)
         if permission.lane is None:
             return await answer(request)
@@ -44,6 +45,8 @@ def guarded(route: APIRoute, answer: Answer) -> Answer:
         call.ends_within(asked_timeout_ms(request.headers, service.settings.max_timeout_ms))
         if request.method in _WITHOUT_BODY:
             call.receive = request.receive
+        if alias is not None:
+            call.elsewhere = _elsewhere(request, permission, service, alias)
         request.state.call = call
         with service.in_flight.entered(call):
             return await answer(request)
@@ -57,6 +60,34 @@ class GuardedRoute(APIRoute):
     def get_route_handler(self) -> Answer:
         """FastAPI's own, behind the guard."""
         return guarded(self, super().get_route_handler())
+
+
+def _follow_alias(request: Request, permission: Permission, service: Service) -> str | None:
+    """Put the collection in the place of an alias in the path, for the guard and the route alike.
+
+    So what is allowed is what is done, whatever the alias means a moment later; the alias is
+    returned, if there was one.
+    """
+    name = request.path_params.get("name")
+    if name is None or permission.makes:
+        return None
+    meant = service.collections.meant(name)
+    if meant == name:
+        return None
+    request.scope["path_params"] = {**request.path_params, "name": meant}
+    return str(name)
+
+
+def _elsewhere(
+    request: Request, permission: Permission, service: Service, alias: str
+) -> Callable[[], str | None]:
+    key: Key | None = getattr(request.state, "key", None)
+
+    def find() -> str | None:
+        meant = service.collections.meant(alias)
+        return meant if key is None or permission.allows(key, meant) else None
+
+    return find
 
 
 def _require_allowed(request: Request, permission: Permission, service: Service) -> None:

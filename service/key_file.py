@@ -1,10 +1,7 @@
 """Which keys hold now? Those of a file, read again when it has changed."""
 
-import fcntl
-import os
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,6 +9,7 @@ from pydantic import ValidationError
 from lexmax.errors import InputError
 from lexmax.index.durable import write_atomically
 from lexmax.index.failures import storage_errors
+from lexmax.index.lock import alone_in
 from lexmax.service.keys import Key, KeyRing, explained
 from lexmax.service.logs import Log
 
@@ -89,7 +87,7 @@ def change_keys(path: Path, change: Callable[[tuple[Key, ...]], tuple[Key, ...]]
         InputError: if it is not a file of keys.
         StorageError: if it cannot be written.
     """
-    with storage_errors(path), _alone_in(path.parent):
+    with storage_errors(path), alone_in(path.parent):
         there = path.exists()
         mode = path.stat().st_mode & 0o777 if there else _OWNER_ONLY
         ring = read_keys(path) if there else KeyRing()
@@ -104,13 +102,3 @@ def _state(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Generator[None, None, None]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

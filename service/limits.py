@@ -9,14 +9,14 @@ from lexmax.service.settings import Settings
 from lexmax.stages import Pairs, Pipeline, named
 
 
-def check_query(query: str, settings: Settings) -> None:
-    """Refuse a query that is blank or too long.
+def check_query(query: str, settings: Settings, *, may_be_blank: bool = False) -> None:
+    """Refuse a query that is blank, unless it has vectors, or too long.
 
     Raises:
         QueryError: if it is blank.
         Refusal: if it has more than `max_query_chars` characters.
     """
-    if not query.strip():
+    if not may_be_blank and not query.strip():
         raise QueryError("the query is empty; expected at least one word; write one")
     check_count("query", len(query), settings.max_query_chars, unit="characters")
 

@@ -67,6 +67,9 @@ class Measured(Collector):
             waiting.add_metric([name], lane.n_waiting)
         yield running
         yield waiting
+        jobs = self.service.jobs
+        yield _gauge("lexmax_jobs_running", "Corpora that are being indexed", jobs.n_running)
+        yield _gauge("lexmax_jobs_waiting", "Jobs behind them", jobs.n_waiting)
         pace = self.service.searching.pace
         yield _gauge("lexmax_allowed", "Threads that may search at one time now", pace.allowed)
         in_flight = self.service.in_flight

@@ -26,11 +26,12 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What one route asks for."""
+    """What one route asks for; `makes` says that its path names a collection to be made."""
 
     scope: Scope
     reach: Reach
     lane: LaneName | None = None
+    makes: bool = False
 
     def allows(self, key: Key, collection: str | None) -> bool:
         """Whether the key is good for it; `collection` is what the path names."""
@@ -49,6 +50,9 @@ _SEEN_BY_ALL = Permission(Scope.READ, Reach.EVERYTHING)
 _READ = Permission(Scope.READ, Reach.COLLECTION, "search")
 _WRITE = Permission(Scope.WRITE, Reach.COLLECTION, "write")
 _ADMIN = Permission(Scope.ADMIN, Reach.COLLECTION, "write")
+_MAKE = Permission(Scope.ADMIN, Reach.COLLECTION, "write", makes=True)
+# Whoever may say what a name means decides what others find under it.
+_NAME = Permission(Scope.ADMIN, Reach.EVERYTHING, "write")
 _ENCODE = Permission(Scope.READ, Reach.SOMEWHERE, "encode")
 UNKNOWN = Permission(Scope.ADMIN, Reach.EVERYTHING, "write")
 
@@ -75,14 +79,32 @@ PERMISSIONS: Mapping[tuple[str, str], Permission] = MappingProxyType(
         ("GET", "/docs"): _SEEN_BY_ANY,
         ("GET", "/v1/status"): _SEEN_BY_ALL,
         ("GET", "/v1/collections"): Permission(Scope.READ, Reach.SOMEWHERE, "search"),
-        ("PUT", _COLLECTION): _ADMIN,
+        ("PUT", _COLLECTION): _MAKE,
         ("GET", _COLLECTION): _READ,
         ("DELETE", _COLLECTION): _ADMIN,
+        ("GET", f"{_COLLECTION}/statistics"): _READ,
+        ("PUT", f"{_COLLECTION}/fields"): _ADMIN,
+        ("POST", f"{_COLLECTION}/flush"): _ADMIN,
+        ("POST", f"{_COLLECTION}/merge"): _ADMIN,
+        ("POST", f"{_COLLECTION}/snapshot"): _ADMIN,
+        ("PUT", f"{_COLLECTION}/snapshot"): _MAKE,
+        ("GET", "/v1/aliases"): Permission(Scope.READ, Reach.SOMEWHERE, "search"),
+        ("PUT", "/v1/aliases/{alias}"): _NAME,
+        ("DELETE", "/v1/aliases/{alias}"): _NAME,
+        ("GET", f"{_COLLECTION}/jobs"): _READ,
+        ("POST", f"{_COLLECTION}/jobs"): _WRITE,
+        ("POST", f"{_COLLECTION}/jobs/upload"): _WRITE,
+        ("GET", f"{_COLLECTION}/jobs/{{job_id}}"): _READ,
+        ("DELETE", f"{_COLLECTION}/jobs/{{job_id}}"): _WRITE,
+        ("GET", f"{_COLLECTION}/jobs/{{job_id}}/events"): _READ,
+        ("POST", f"{_COLLECTION}/jobs/{{job_id}}/cancel"): _WRITE,
+        ("POST", f"{_COLLECTION}/jobs/{{job_id}}/resume"): _WRITE,
         ("POST", f"{_COLLECTION}/documents"): _WRITE,
         ("POST", f"{_COLLECTION}/documents/delete"): _WRITE,
         ("GET", f"{_COLLECTION}/documents/{{doc_id:path}}"): _READ,
         ("DELETE", f"{_COLLECTION}/documents/{{doc_id:path}}"): _WRITE,
         ("POST", f"{_COLLECTION}/search"): _READ,
+        ("POST", f"{_COLLECTION}/search/batch"): _READ,
         ("POST", f"{_COLLECTION}/explain"): _READ,
         ("POST", "/v1/rerank"): _ENCODE,
         ("POST", "/v1/encode"): _ENCODE,

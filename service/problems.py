@@ -18,6 +18,7 @@ from starlette.types import Scope
 
 from lexmax import errors
 from lexmax.service.logs import Log
+from lexmax.service.permissions import PERMISSIONS
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_SHOWN = 20
@@ -59,6 +60,20 @@ DEADLINE_EXCEEDED = Problem(504, "deadline_exceeded", "The time for the answer w
 BODY_TIMEOUT = Problem(408, "body_timeout", "The body took too long to arrive")
 HOST_NOT_ALLOWED = Problem(421, "host_not_allowed", "The service is not called by this name")
 DOCUMENT_NOT_FOUND = Problem(404, "document_not_found", "No such document")
+ALIAS_NOT_FOUND = Problem(404, "alias_not_found", "No such alias")
+COLLECTION_ALIASED = Problem(409, "collection_aliased", "An alias means the collection")
+JOB_NOT_FOUND = Problem(404, "job_not_found", "No such job")
+JOB_NOT_RESUMABLE = Problem(409, "job_not_resumable", "The job cannot go on")
+JOB_ENDED = Problem(409, "job_ended", "The job has ended")
+JOB_RUNNING = Problem(409, "job_running", "A job of the collection runs or waits")
+JOBS_FULL = Problem(503, "jobs_full", "Too many jobs wait")
+CORPUS_UNREADABLE = Problem(422, "corpus_unreadable", "The corpus cannot be read")
+IMPORTS_DISABLED = Problem(403, "imports_disabled", "The service reads no files of its own")
+IMPORT_REFUSED = Problem(422, "import_refused", "The file may not be read")
+IMPORT_NOT_FOUND = Problem(404, "import_not_found", "No such file to import")
+LINE_REJECTED = Problem(422, "line_rejected", "A line gives no document")
+TOO_MANY_REJECTS = Problem(422, "too_many_rejects", "Too many lines give no document")
+STOPPING = Problem(503, "stopping", "The service is stopping")
 NOT_READY = Problem(503, "not_ready", "The service is not ready")
 CLIENT_GONE = Problem(499, "client_gone", "The client left before its body had arrived")
 INTERNAL = Problem(
@@ -99,6 +114,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = MappingProxyType(
         ),
         errors.DocumentError: Problem(422, "document_invalid", "A document cannot be stored"),
         errors.EncoderError: Problem(422, "encoder_unavailable", "The encoder cannot be used here"),
+        errors.SnapshotError: Problem(422, "snapshot_invalid", "The snapshot cannot be restored"),
         errors.StorageError: Problem(
             500,
             "storage_failed",
@@ -132,7 +148,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = MappingProxyType(
             "collection_damaged",
             "The collection is damaged",
             "bytes on disk differ from what was written; expected matching checksums; "
-            f"restore a backup, or {_ON_THE_SERVER}",
+            f"restore a backup, or {_ON_THE_SERVER}; `lexmax rebuild` makes segments anew",
         ),
         errors.LockedError: Problem(
             409,
@@ -146,6 +162,13 @@ PROBLEMS: Mapping[type[Exception], Problem] = MappingProxyType(
             "disk_full",
             "No room left on the server's disk",
             "the server's disk is full; nothing stored is lost; free some space and try again",
+        ),
+        errors.OpenFilesError: Problem(
+            503,
+            "too_many_open_files",
+            "The server may open no more files",
+            "the server has as many files and connections open as it may; expected fewer; try "
+            "again later; who runs it can allow more with `ulimit -n`",
         ),
     }
 )
@@ -204,7 +227,8 @@ def install(app: FastAPI, log: Log) -> None:
                 error=type(error).__name__,
                 found=str(error),
             )
-        return problem_reply(request.scope, problem, problem.detail or str(error))
+        headers = {"retry-after": "1"} if problem.status == 503 else {}
+        return problem_reply(request.scope, problem, problem.detail or str(error), headers=headers)
 
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(errors.LexmaxError, failed)
@@ -231,7 +255,14 @@ async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     other = Problem(error.status_code, "http_error", "The request failed", str(error.detail))
     problem = _BY_STATUS.get(error.status_code, other)
-    return problem_reply(request.scope, problem, problem.detail or "", headers=error.headers)
+    headers = _allowing(request) if error.status_code == 405 else error.headers
+    return problem_reply(request.scope, problem, problem.detail or "", headers=headers)
+
+
+def _allowing(request: Request) -> Mapping[str, str]:
+    """All methods of the path: each has a route of its own, and the router names those of one."""
+    path = getattr(request.scope.get("route"), "path", None)
+    return {"allow": ", ".join(sorted(method for method, at in PERMISSIONS if at == path))}
 
 
 async def _client_gone(request: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from lexmax.errors import InputError
 from lexmax.service.app import create_app
+from lexmax.service.door import make_door
 from lexmax.service.hosts import is_loopback
 from lexmax.service.logs import make_log, standard_logging
 from lexmax.service.parts import Service
@@ -90,8 +91,10 @@ def check_certificates(settings: Settings) -> None:
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     most = settings.max_requests
+    tls = settings.tls_cert is not None
     return uvicorn.Config(
         app,
+        http=make_door(app.state.service.lanes, app.state.turned_away, tls=tls),
         access_log=False,
         log_config=standard_logging(settings.log_level),
         timeout_graceful_shutdown=settings.stop_seconds,
@@ -120,7 +123,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._service.readiness.missing = "it is stopping"
+        self._service.stop_soon()
         wait = 0.0 if self._told else self._service.settings.drain_seconds
         self._told = True
         if wait and self._loop is not None:  # a load balancer sees it, and sends no more

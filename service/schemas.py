@@ -7,17 +7,18 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from lexmax.index.fields import MAX_FIELDS, FieldType
+from lexmax.index.token_codec import Codec
 from lexmax.passages import MAX_WINDOW
 from lexmax.service.collections import NAME_RULE
+from lexmax.service.vector_schemas import VectorsSpec
 
 CollectionName = Annotated[str, Path(pattern=NAME_RULE, description="Name of the collection")]
 
 # A service loads no encoder from a path or a hub because a request names it. Reranking takes no
 # parameters either: each set of them may be a model of its own in memory.
 _EncoderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
-_EncoderSpec = Annotated[
-    str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}(\?[A-Za-z0-9_=&.,-]{1,200})?$")
-]
+SPEC_RULE = r"^[a-z0-9][a-z0-9_.-]{0,63}(\?[A-Za-z0-9_=&.,-]{1,200})?$"
+_EncoderSpec = Annotated[str, Field(pattern=SPEC_RULE)]
 _DocId = Annotated[str, Field(min_length=1, max_length=512)]
 
 
@@ -38,6 +39,24 @@ class PassagesSpec(_Request):
     )
 
 
+class TokenPlanSpec(_Request):
+    """What is built over token vectors, and how they are stored: docs/candidates.md."""
+
+    codec: Codec = Field(default="int8", description="How token vectors are stored")
+    centroids: bool = Field(default=True, description="Whether tokens get centroids")
+    fde: bool = Field(default=True, description="Whether documents get fixed-dimensional encodings")
+    fde_store: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None, description="How these are kept; null chooses by size", examples=["pq4"]
+    )
+    recall: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Share of the exact best that searches are to find; null for fixed numbers",
+    )
+    seed: int = Field(default=42, ge=0, lt=1 << 32)
+
+
 class CollectionSpec(_Request):
     """The indexes that a new collection keeps; null leaves one out."""
 
@@ -55,6 +74,12 @@ class CollectionSpec(_Request):
     passages: PassagesSpec | None = Field(
         default=None, description="How documents are split; null splits none"
     )
+    tokens: TokenPlanSpec | None = Field(
+        default=None, description="What is built over token vectors; null for the default"
+    )
+    neighbours: int = Field(
+        default=0, ge=0, le=256, description="Of each document in a graph; 0 for no graph"
+    )
 
 
 class NewDocument(_Request):
@@ -64,6 +89,7 @@ class NewDocument(_Request):
     text: str = Field(examples=["Segments are immutable."])
     title: str = Field(default="", examples=["Storage"])
     metadata: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    vectors: VectorsSpec | None = None
 
 
 class NewDocuments(_Request):
@@ -72,16 +98,15 @@ class NewDocuments(_Request):
     documents: list[NewDocument] = Field(min_length=1)
 
 
-class DocumentIds(_Request):
-    """Documents to delete; those that do not exist are passed over."""
-
-    doc_ids: list[_DocId] = Field(min_length=1)
-
-
 class SearchRequest(_Request):
     """One query; without `pipeline`, the best that the collection has."""
 
-    query: str = Field(examples=["how are segments stored?"])
+    query: str = Field(
+        default="",
+        description="May be empty where vectors are given that are enough",
+        examples=["how are segments stored?"],
+    )
+    vectors: VectorsSpec | None = None
     k: int = Field(default=10, ge=1, description="Hits to return")
     offset: int = Field(default=0, ge=0, description="Hits to leave out before them")
     pipeline: Annotated[str, Field(max_length=64)] | dict[str, JsonValue] | None = Field(

@@ -90,6 +90,27 @@ class Settings(BaseSettings):
     max_rerank_documents: int = Field(default=1000, ge=1)
     max_query_chars: int = Field(default=8192, ge=1)
     max_k: int = Field(default=10_000, ge=1)
+    max_batch_searches: int = Field(default=256, ge=1, description="In one request")
+    max_snapshots: int = Field(default=2, ge=1, description="Taken or restored at one time")
+    max_snapshot_bytes: int = Field(default=100_000_000_000, ge=1, description="To restore")
+    max_snapshot_members: int = Field(default=100_000, ge=1, description="To restore")
+    snapshot_seconds: float = Field(
+        default=3600, gt=0, description="In which a snapshot must have been sent or arrived"
+    )
+    import_dir: Path | None = Field(
+        default=None, description="Folder whose files jobs may index; without it none may"
+    )
+    max_upload_bytes: int = Field(
+        default=10_000_000_000, ge=1, description="Of a file that is sent for a job to index"
+    )
+    max_jobs: int = Field(default=1, ge=1, le=64, description="That run at one time")
+    job_queue: int = Field(default=16, ge=0, description="Jobs that may wait behind these")
+    max_job_listeners: int = Field(default=64, ge=1, description="Who follow jobs as they run")
+    max_document_streams: int = Field(default=16, ge=1, description="At one time")
+    max_stream_bytes: int = Field(
+        default=10_000_000_000, ge=1, description="Of one stream of documents"
+    )
+    max_line_bytes: int = Field(default=2_000_000, ge=2, description="Of a document in a stream")
     rerankers: tuple[str, ...] = Field(
         default=(), description="Scorers of pairs that pipelines of requests may name"
     )

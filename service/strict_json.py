@@ -6,7 +6,7 @@ U+0000 in a string, deep nesting. Validation by pydantic comes after, strict, un
 """
 
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal, cast
 
 import orjson
@@ -14,7 +14,7 @@ from anyio import fail_after, to_thread
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from lexmax.service.guard import guarded
+from lexmax.service.guard import Answer, guarded
 from lexmax.service.parts import call_of, service_of
 from lexmax.service.problems import (
     BODY_TIMEOUT,
@@ -53,11 +53,12 @@ class StrictRoute(APIRoute):
 
     limit: Literal["max_body_bytes", "max_documents_bytes"] = "max_body_bytes"
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Answer:
         """FastAPI's own, behind the strict reading of the body."""
         answer = super().get_route_handler()
         if self.body_field is None:
             return guarded(self, answer)
+        answer = self.answering(answer)
 
         async def answer_strictly(request: Request) -> Response:
             settings: Settings = request.app.state.service.settings
@@ -70,6 +71,10 @@ class StrictRoute(APIRoute):
             return await answer(StrictRequest(request, content, value))
 
         return guarded(self, answer_strictly)
+
+    def answering(self, answer: Answer) -> Answer:
+        """What answers a request whose body was read; `answer` is FastAPI's own."""
+        return answer
 
 
 class DocumentsRoute(StrictRoute):

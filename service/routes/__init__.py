@@ -2,10 +2,36 @@
 
 from fastapi import FastAPI
 
-from lexmax.service.routes import collections, documents, encode, explain, rerank, search, status
+from lexmax.service.routes import (
+    aliases,
+    collections,
+    documents,
+    encode,
+    explain,
+    jobs,
+    rerank,
+    search,
+    search_batch,
+    snapshots,
+    status,
+    upkeep,
+)
 
 
 def include(app: FastAPI) -> None:
     """Add every route to `app`."""
-    for room in (status, collections, documents, search, explain, encode, rerank):
+    for room in (
+        search,  # FastAPI tries one after the other: what is asked most comes first
+        status,
+        collections,
+        aliases,
+        snapshots,
+        upkeep,
+        jobs,
+        documents,
+        search_batch,
+        explain,
+        encode,
+        rerank,
+    ):
         app.include_router(room.router)

@@ -11,6 +11,7 @@ from lexmax.service.problems import DOCUMENT_NOT_FOUND, Refusal
 from lexmax.service.routes.search import search_reply
 from lexmax.service.schemas import CollectionName
 from lexmax.service.strict_json import StrictRoute
+from lexmax.service.vector_schemas import asked
 
 router = APIRouter(tags=["search"], route_class=StrictRoute)
 
@@ -25,21 +26,22 @@ async def explain(name: CollectionName, body: ExplainRequest, service: Parts) ->
     With `doc_id`, the same for that document alone, also where it is no hit.
     """
     settings = service.settings
-    check_query(body.query, settings)
+    check_query(body.query, settings, may_be_blank=body.vectors is not None)
     check_count("offset + k", body.offset + body.k, settings.max_k, unit="hits")
     if body.doc_id is None:
         check_count("k", body.k, min(_MOST_EXPLAINED, settings.max_k), unit="hits to explain")
-    asked = None if body.pipeline is None else asked_pipeline(body.pipeline, settings)
+    pipeline = None if body.pipeline is None else asked_pipeline(body.pipeline, settings)
+    asked_query = asked(body.query, body.vectors)
     service.call.ends_within(body.timeout_ms)
 
     def answer(collection: Collection) -> bytes:
         if body.doc_id is not None:
             _require_document(collection, body.doc_id)
         explanation = collection.explain(
-            body.query,
+            asked_query,
             body.k,
             doc_id=body.doc_id,
-            pipeline=asked,
+            pipeline=pipeline,
             filter=body.filter,
             offset=body.offset,
             timeout_ms=service.call.left_ms(),

@@ -4,28 +4,31 @@ from fastapi import APIRouter, Response
 
 from lexmax.collection import Collection
 from lexmax.results import SearchResult
+from lexmax.service.direct_route import DirectRoute
 from lexmax.service.limits import asked_pipeline, check_count, check_query
 from lexmax.service.metrics import pipeline_label
 from lexmax.service.parts import Parts
 from lexmax.service.schemas import CollectionName, HitReply, SearchReply, SearchRequest, StageReply
-from lexmax.service.strict_json import StrictRoute
+from lexmax.service.search_json import search_json
+from lexmax.service.vector_schemas import asked
 
-router = APIRouter(tags=["search"], route_class=StrictRoute)
+router = APIRouter(tags=["search"], route_class=DirectRoute)
 
 
 @router.post("/v1/collections/{name}/search", response_model=SearchReply)
 async def search(name: CollectionName, body: SearchRequest, service: Parts) -> Response:
     """The best k documents, fewer if the collection has fewer, with scores by stage."""
-    check_query(body.query, service.settings)
+    check_query(body.query, service.settings, may_be_blank=body.vectors is not None)
     check_count("offset + k", body.offset + body.k, service.settings.max_k, unit="hits")
-    asked = None if body.pipeline is None else asked_pipeline(body.pipeline, service.settings)
+    pipeline = None if body.pipeline is None else asked_pipeline(body.pipeline, service.settings)
+    asked_query = asked(body.query, body.vectors)
     service.call.ends_within(body.timeout_ms)
 
     def answer(collection: Collection) -> bytes:
         result = collection.search(
-            body.query,
+            asked_query,
             body.k,
-            pipeline=asked,
+            pipeline=pipeline,
             filter=body.filter,
             offset=body.offset,
             timeout_ms=service.call.left_ms(),
@@ -33,7 +36,7 @@ async def search(name: CollectionName, body: SearchRequest, service: Parts) -> R
         )
         service.took(pipeline_label(result.pipeline), result.timings_ms)
         # Ten thousand hits take a while to write: here, on the thread, not on the event loop.
-        return search_reply(result).model_dump_json().encode()
+        return search_json(result)
 
     return Response(await service.read(name, answer), media_type="application/json")
 

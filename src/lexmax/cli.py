@@ -6,22 +6,33 @@ Exit codes: 0 done, 1 an error that the message explains, 2 the command line its
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 from rich.console import Console
 
-from lexmax.cli_evaluation import add_evaluation_commands
+from lexmax.cli_compression import add_compression_command
+from lexmax.cli_evaluation import (
+    ExpectOption,
+    add_evaluation_commands,
+    expected_of,
+    require_expected,
+)
+from lexmax.cli_experiments import add_experiment_commands
 from lexmax.cli_explain import add_explain_command
 from lexmax.cli_indexing import index, resumable
 from lexmax.cli_interchange import add_commands
 from lexmax.cli_keys import add_key_commands
 from lexmax.cli_relevance import add_relevance_commands
 from lexmax.cli_rerank import add_rerank_command
+from lexmax.cli_snapshots import add_snapshot_commands
 from lexmax.cli_training import add_training_commands
 from lexmax.cli_value import add_value_commands
 from lexmax.errors import EvaluationError, LexmaxError
+
+if TYPE_CHECKING:
+    from lexmax.eval.outcomes import Evaluation
 
 app = typer.Typer(
     name="lexmax",
@@ -136,22 +147,27 @@ def evaluate(
     ] = "nDCG@10,RR@10,R@100,R@1000,AP",
     k: Annotated[int, typer.Option("-k", help="Documents to retrieve for a query.")] = 1000,
     json: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
-    runs: Annotated[Path | None, typer.Option(help="Write a TREC run a pipeline here.")] = None,
+    runs: Annotated[Path | None, typer.Option(help="Write a run a pipeline here.")] = None,
+    run_format: Annotated[
+        str, typer.Option(help="Of --runs: **trec**, or **msmarco**, whose ids may hold spaces.")
+    ] = "trec",
     run: Annotated[Path | None, typer.Option(help="Score this TREC run instead.")] = None,
     qrels: Annotated[Path | None, typer.Option(help="Qrels for --run, TREC or BEIR.")] = None,
+    expect: ExpectOption = None,
 ) -> None:
     """Measure pipelines on a dataset, or score a run file, with the field's official measures.
 
     Examples: `lexmax evaluate scifact --collection scifact-index --pipelines bm25,hybrid`,
     `lexmax evaluate --run my.run --qrels qrels.txt`
     """
-    names = _split(measures)
+    names, expected = _split(measures), expected_of(expect)
     if run is not None or qrels is not None:
-        _evaluate_run(run, qrels, names, json)
+        evaluation = _evaluate_run(run, qrels, names, json)
     else:
-        _evaluate_pipelines(
-            dataset, collection, _split(pipelines or ""), split, names, k, json, runs
+        evaluation = _evaluate_pipelines(
+            dataset, collection, _split(pipelines or ""), split, names, k, json, runs, run_format
         )
+    require_expected(evaluation, expected)
 
 
 @app.command()
@@ -273,10 +289,13 @@ add_commands(app)
 add_relevance_commands(app)
 add_explain_command(app)
 add_key_commands(app)
+add_snapshot_commands(app)
 add_rerank_command(app)
 add_training_commands(app)
 add_evaluation_commands(app)
+add_compression_command(app)
 add_value_commands(app)
+add_experiment_commands(app)
 
 
 def main() -> None:
@@ -297,7 +316,7 @@ def _split(names: str) -> list[str]:
 
 def _evaluate_run(
     run: Path | None, qrels: Path | None, measures: list[str], json: Path | None
-) -> None:
+) -> "Evaluation":
     from lexmax.eval import evaluate_run, print_report, to_json
 
     if run is None or qrels is None:
@@ -309,6 +328,7 @@ def _evaluate_run(
     if json is not None:
         to_json(evaluation, json)
     print_report(evaluation, Console())
+    return evaluation
 
 
 def _evaluate_pipelines(
@@ -320,9 +340,12 @@ def _evaluate_pipelines(
     k: int,
     json: Path | None,
     runs: Path | None,
-) -> None:
+    run_format: str,
+) -> "Evaluation":
     from lexmax.collection import Collection
-    from lexmax.eval import evaluate_pipelines, load_dataset, print_report, to_json
+    from lexmax.eval import evaluate_pipelines, print_report, to_json
+    from lexmax.eval.collections import load_group
+    from lexmax.eval.group_evaluation import averaged_evaluation, collection_of
     from lexmax.pipeline import runnable
     from lexmax.progress import watch
     from lexmax.stages import given_pipeline
@@ -333,26 +356,37 @@ def _evaluate_pipelines(
             f"evaluating needs DATASET_DIR and --collection; {missing} is missing; add it, or "
             "score a run with --run and --qrels"
         )
-    queries = load_dataset(dataset, split=split)
+    datasets = load_group(dataset, split=split)
+    is_group = len(datasets) > 1
+    # All must be there before the first is asked.
+    places = [collection_of(path, part, is_part=is_group) for part in datasets]
 
     def progress(pipeline: str, done: int, total: int) -> None:
         watching.advance(pipeline, done, total)
         if watching.stopped():
             raise KeyboardInterrupt
 
-    with Collection.open(path) as collection, watch(unit="queries") as watching:
-        evaluation = evaluate_pipelines(
-            collection,
-            queries,
-            [given_pipeline(name) for name in names or runnable(collection.encoders)],
-            measures=measures,
-            k=k,
-            runs_dir=runs,
-            progress=progress,
-        )
+    parts: dict[str, Evaluation] = {}
+    for part, place in zip(datasets, places, strict=True):
+        with Collection.open(place) as collection, watch(unit="queries") as watching:
+            parts[part.name] = evaluation = evaluate_pipelines(
+                collection,
+                part,
+                [given_pipeline(name) for name in names or runnable(collection.encoders)],
+                measures=measures,
+                k=k,
+                runs_dir=runs,
+                run_format=run_format,  # type: ignore[arg-type]
+                progress=progress,
+            )
+    if is_group:
+        for each in parts.values():
+            print_report(each, Console())
+    evaluation = averaged_evaluation(dataset.name, parts) if is_group else evaluation
     if json is not None:
         to_json(evaluation, json)
     print_report(evaluation, Console())
+    return evaluation
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from lexmax.errors import EvaluationError
 
 if TYPE_CHECKING:
     from lexmax.eval.outcomes import Evaluation
+    from lexmax.eval.reproductions import Reproduction
     from lexmax.eval.significance import Comparison
     from lexmax.types import Json
 
@@ -18,6 +19,14 @@ _RunFiles = Annotated[
     list[Path], typer.Argument(metavar="RUN...", help="Runs, TREC or MS MARCO, packed or not.")
 ]
 _QrelsOption = Annotated[Path, typer.Option(help="Judgements, TREC or BEIR.")]
+ExpectOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE#NAME",
+        help="Compare with the figures that a file such as docs/reproductions.yaml has under this "
+        "name; exit code 1 where they differ.",
+    ),
+]
 
 
 def add_evaluation_commands(app: typer.Typer) -> None:
@@ -84,6 +93,7 @@ def compare_runs(
     ] = 10_000,
     seed: Annotated[int, typer.Option(help="Of what is drawn.", min=0)] = 0,
     json: _JsonOption = None,
+    expect: ExpectOption = None,
 ) -> None:
     """Measure several runs against the same qrels, and mark which differences are significant.
 
@@ -98,6 +108,7 @@ def compare_runs(
     from lexmax.eval.significance.marking import compared
 
     procedure = Procedure(test, correction, alpha, n_resamples=resamples, seed=seed)
+    expected = expected_of(expect)
     evaluation = evaluate_runs(runs, qrels, _split(measures))
     if len(evaluation.pipelines) < 2:
         raise EvaluationError("one run alone; expected two or more to compare; name another")
@@ -114,6 +125,7 @@ def compare_runs(
         differences = [comparison.as_json() for comparison in comparisons.values()]
         _write(json, {**evaluation.as_json(), "comparisons": differences})
     _print_comparisons(evaluation, comparisons, Console())
+    require_expected(evaluation, expected)
 
 
 def study_judgements(
@@ -203,6 +215,26 @@ def make_limit(
         highlight=False,
         soft_wrap=True,
     )
+
+
+def expected_of(text: str | None) -> "Reproduction | None":
+    """The figures that `--expect` names; read before anything is searched."""
+    from lexmax.eval.reproductions import named_reproduction
+
+    return None if text is None else named_reproduction(text)
+
+
+def require_expected(evaluation: "Evaluation", expected: "Reproduction | None") -> None:
+    """Say whether the figures are as expected, and end with exit code 1 where they are not."""
+    from lexmax.eval.reproductions import compared, figures_of, verdict
+
+    if expected is None:
+        return
+    lines = compared(figures_of(evaluation), expected)
+    for line in verdict(lines):
+        Console().print(line, markup=False, highlight=False, soft_wrap=True)
+    if not all(line.agrees for line in lines):
+        raise typer.Exit(1)
 
 
 def _print_comparisons(

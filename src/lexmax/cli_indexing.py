@@ -60,6 +60,10 @@ def index(
             "or hnsw, with parameters such as pq8?refine=4; by default by their number."
         ),
     ] = None,
+    fde_dim: Annotated[
+        int | None,
+        typer.Option(help="Coordinates that encodings are projected to; 256 by default.", min=1),
+    ] = None,
     recall: Annotated[
         float | None,
         typer.Option(
@@ -129,8 +133,9 @@ def index(
     from lexmax.report import print_forecast, print_index_report
 
     choice = _choice(
-        sparse, multivector, pooled, codec, engines, fde_store, recall, passages, neighbours
-    )
+        sparse, multivector, pooled, codec, engines, fde_store, fde_dim, recall, passages,
+        neighbours,
+    )  # fmt: skip
     if dry_run:
         from lexmax.forecast import forecast
 
@@ -169,6 +174,7 @@ def _choice(
     codec: str | None,
     engines: str | None,
     fde_store: str | None,
+    fde_dim: int | None,
     recall: float | None,
     passages: str | None,
     neighbours: int | None,
@@ -178,7 +184,8 @@ def _choice(
     from lexmax.passages import PassagePlan
 
     given = (
-        sparse, multivector, pooled, codec, engines, fde_store, recall, passages, neighbours
+        sparse, multivector, pooled, codec, engines, fde_store, fde_dim, recall, passages,
+        neighbours,
     )  # fmt: skip
     if given == (None,) * len(given):
         return None
@@ -193,6 +200,7 @@ def _choice(
             "fde" in names,
             recall,
             fde_store,
+            fde_dim=fde_dim,
         ),
         pooled=_or_default(pooled, default.pooled),
         passages=None if passages is None else PassagePlan.parse(passages),

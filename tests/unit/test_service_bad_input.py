@@ -51,7 +51,7 @@ BODIES: dict[str, tuple[str, bytes, int, str]] = {
     "2**63": (SEARCH, b'{"query": "a", "k": 9223372036854775808}', 422, "over_limit"),
     "2**70": (SEARCH, b'{"query": "a", "k": 1180591620717411303424}', 422, "invalid_request"),
     "an unknown name": (SEARCH, b'{"query": "a", "limit": 5}', 422, "invalid_request"),
-    "a missing name": (SEARCH, b'{"k": 5}', 422, "invalid_request"),
+    "neither text nor vectors": (SEARCH, b'{"k": 5}', 422, "query_invalid"),
     "null": (SEARCH, b"null", 422, "invalid_request"),
     "a list": (SEARCH, b"[]", 422, "invalid_request"),
     "nothing": (SEARCH, b"", 422, "invalid_request"),
@@ -236,6 +236,12 @@ def test_other_paths_and_methods_get_problems(client: TestClient) -> None:
     reply = client.get(SEARCH)
     assert_problem(reply, 405, "method_not_allowed")
     assert reply.headers["allow"] == "POST"
+    for method in ("PATCH", "OPTIONS", "POST"):
+        reply = client.request(method, "/v1/collections/pets")
+        assert_problem(reply, 405, "method_not_allowed")
+        assert reply.headers["allow"] == "DELETE, GET, PUT"
+    reply = client.post(f"{DOCUMENTS}/cat")
+    assert reply.headers["allow"] == "DELETE, GET"
 
 
 def test_a_damaged_collection_is_a_500_that_shows_no_path(tmp_path: Path) -> None:

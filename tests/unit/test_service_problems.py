@@ -19,6 +19,7 @@ STATUS = {
     errors.TrainingError: 422,
     errors.EvaluationError: 422,
     errors.CalibrationError: 422,
+    errors.SnapshotError: 422,
     errors.StorageError: 500,
     errors.NotACollectionError: 404,
     errors.CollectionExistsError: 409,
@@ -26,6 +27,7 @@ STATUS = {
     errors.CorruptionError: 500,
     errors.LockedError: 409,
     errors.DiskFullError: 507,
+    errors.OpenFilesError: 503,
 }
 
 
@@ -59,7 +61,9 @@ def test_codes_are_stable_and_differ() -> None:
         "invalid_input",
         "pipeline_unavailable",
         "query_invalid",
+        "snapshot_invalid",
         "storage_failed",
+        "too_many_open_files",
     ]
 
 

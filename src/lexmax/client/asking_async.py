@@ -2,17 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from itertools import count
+from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 
-from lexmax.client import asks, replies
+from lexmax.client import asks, asks_jobs, asks_upkeep, jobs_async, replies, snapshot_files
 from lexmax.client.address import DEFAULT_URL, Address
 from lexmax.client.asks import Ask, Filter, InputType, PipelineOrName, Search
 from lexmax.client.failures import failure_of, failure_without_reply, unreadable
+from lexmax.client.job_values import JobStatus, Streamed
 from lexmax.client.retries import Retries
 from lexmax.client.values import (
     CollectionDescription,
@@ -24,6 +26,7 @@ from lexmax.client.values import (
 from lexmax.errors import ClientError
 from lexmax.results import SearchResult
 from lexmax.types import Document
+from lexmax.vectors import Query
 
 T = TypeVar("T")
 
@@ -95,6 +98,62 @@ class AsyncClient:
             total += await self._ask(asks.add(collection, batch))
         return total
 
+    async def stream(
+        self,
+        collection: str,
+        documents: Iterable[Document],
+        *,
+        on_error: Literal["stop", "skip"] = "stop",
+        wait: bool = True,
+    ) -> Streamed:
+        """As `lexmax.Client.stream`."""
+        return await jobs_async.stream(
+            self._http, collection, documents, on_error=on_error, wait=wait
+        )
+
+    async def index_file(
+        self,
+        collection: str,
+        file: Path | str,
+        *,
+        format: str | None = None,
+        max_rejects: int = 1000,
+    ) -> JobStatus:
+        """As `lexmax.Client.index_file`."""
+        return await jobs_async.upload(
+            self._http, collection, Path(file), format=format, max_rejects=max_rejects
+        )
+
+    async def index_import(
+        self, collection: str, path: str, *, max_rejects: int = 1000
+    ) -> JobStatus:
+        """As `lexmax.Client.index_import`."""
+        return await self._ask(asks_jobs.start(collection, path, max_rejects=max_rejects))
+
+    def follow_job(self, collection: str, job_id: str) -> AsyncIterator[JobStatus]:
+        """As `lexmax.Client.follow_job`."""
+        return jobs_async.follow(self._http, collection, job_id, self.address.retries)
+
+    async def jobs(self, collection: str) -> list[JobStatus]:
+        """As `lexmax.Client.jobs`."""
+        return await self._ask(asks_jobs.jobs(collection))
+
+    async def job(self, collection: str, job_id: str) -> JobStatus:
+        """As `lexmax.Client.job`."""
+        return await self._ask(asks_jobs.status(collection, job_id))
+
+    async def cancel_job(self, collection: str, job_id: str) -> JobStatus:
+        """As `lexmax.Client.cancel_job`."""
+        return await self._ask(asks_jobs.change(collection, job_id, "cancel"))
+
+    async def resume_job(self, collection: str, job_id: str) -> JobStatus:
+        """As `lexmax.Client.resume_job`."""
+        return await self._ask(asks_jobs.change(collection, job_id, "resume"))
+
+    async def remove_job(self, collection: str, job_id: str) -> None:
+        """As `lexmax.Client.remove_job`."""
+        await self._ask(asks_jobs.remove(collection, job_id))
+
     async def get(self, collection: str, doc_id: str) -> Document | None:
         """As `lexmax.Client.get`."""
         try:
@@ -111,7 +170,7 @@ class AsyncClient:
     async def search(
         self,
         collection: str,
-        query: str,
+        query: str | Query,
         k: int = 10,
         *,
         pipeline: PipelineOrName | None = None,
@@ -124,10 +183,73 @@ class AsyncClient:
         how = Search(pipeline, filter, offset, timeout_ms, min_relevance)
         return await self._ask(asks.search(collection, query, k, how))
 
+    async def search_batch(
+        self,
+        collection: str,
+        queries: Sequence[str | Query],
+        k: int = 10,
+        *,
+        pipeline: PipelineOrName | None = None,
+        filter: Filter | Sequence[Filter | None] | None = None,
+        offset: int = 0,
+        timeout_ms: float | None = None,
+        min_relevance: float | None = None,
+    ) -> list[SearchResult]:
+        """As `lexmax.Client.search_batch`."""
+        how = Search(pipeline, None, offset, None, min_relevance)
+        filters = asks_upkeep.filters_of(filter, len(queries))
+        return await self._ask(
+            asks_upkeep.search_batch(
+                collection, queries, k, how=how, filters=filters, timeout_ms=timeout_ms
+            )
+        )
+
+    async def delete_matching(self, collection: str, filter: Filter) -> int:
+        """As `lexmax.Client.delete_matching`."""
+        return await self._ask(asks_upkeep.delete_matching(collection, filter))
+
+    async def declare_fields(self, collection: str, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """As `lexmax.Client.declare_fields`."""
+        return await self._ask(asks_upkeep.declare_fields(collection, fields))
+
+    async def flush(self, collection: str) -> int:
+        """As `lexmax.Client.flush`."""
+        return await self._ask(asks_upkeep.flush(collection))
+
+    async def merge(self, collection: str, *, everything: bool = False) -> Mapping[str, Any]:
+        """As `lexmax.Client.merge`."""
+        return await self._ask(asks_upkeep.merge(collection, everything=everything))
+
+    async def statistics(self, collection: str) -> Mapping[str, Any]:
+        """As `lexmax.Client.statistics`."""
+        return await self._ask(asks_upkeep.statistics(collection))
+
+    async def aliases(self) -> dict[str, str]:
+        """As `lexmax.Client.aliases`."""
+        return await self._ask(asks_upkeep.aliases())
+
+    async def set_alias(self, alias: str, collection: str) -> str | None:
+        """As `lexmax.Client.set_alias`."""
+        return await self._ask(asks_upkeep.set_alias(alias, collection))
+
+    async def delete_alias(self, alias: str) -> None:
+        """As `lexmax.Client.delete_alias`."""
+        await self._ask(asks_upkeep.delete_alias(alias))
+
+    async def snapshot(self, collection: str, file: Path | str) -> int:
+        """As `lexmax.Client.snapshot`."""
+        path = asks_upkeep.snapshot_path(collection)
+        return await snapshot_files.download_async(self._http, path, Path(file))
+
+    async def restore(self, collection: str, file: Path | str) -> CollectionDescription:
+        """As `lexmax.Client.restore`."""
+        path = asks_upkeep.snapshot_path(collection)
+        return await snapshot_files.upload_async(self._http, path, Path(file))
+
     async def explain(
         self,
         collection: str,
-        query: str,
+        query: str | Query,
         k: int = 10,
         *,
         doc_id: str | None = None,

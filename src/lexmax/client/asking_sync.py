@@ -2,17 +2,19 @@
 
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
+from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 
-from lexmax.client import asks, replies
+from lexmax.client import asks, asks_jobs, asks_upkeep, jobs_sync, replies, snapshot_files
 from lexmax.client.address import DEFAULT_URL, Address
 from lexmax.client.asks import Ask, Filter, InputType, PipelineOrName, Search
 from lexmax.client.failures import failure_of, failure_without_reply, unreadable
+from lexmax.client.job_values import JobStatus, Streamed
 from lexmax.client.retries import Retries
 from lexmax.client.values import (
     CollectionDescription,
@@ -24,6 +26,7 @@ from lexmax.client.values import (
 from lexmax.errors import ClientError
 from lexmax.results import SearchResult
 from lexmax.types import Document
+from lexmax.vectors import Query
 
 T = TypeVar("T")
 
@@ -123,6 +126,66 @@ class Client:
             total += self._ask(asks.add(collection, batch))
         return total
 
+    def stream(
+        self,
+        collection: str,
+        documents: Iterable[Document],
+        *,
+        on_error: Literal["stop", "skip"] = "stop",
+        wait: bool = True,
+    ) -> Streamed:
+        """Store any number of documents in one request, as they come, in constant memory.
+
+        What is stored when something fails stays; storing all again is safe. At a document that
+        cannot be stored it ends, or goes on, as `on_error` says. Without `wait`, searches may find
+        the last of them a moment later.
+        """
+        return jobs_sync.stream(self._http, collection, documents, on_error=on_error, wait=wait)
+
+    def index_file(
+        self,
+        collection: str,
+        file: Path | str,
+        *,
+        format: str | None = None,
+        max_rejects: int = 1000,
+    ) -> JobStatus:
+        """Send a file of documents, and start a job that indexes it: follow it with `follow_job`.
+
+        Formats are jsonl and tsv, also with .gz or .zst; without `format` the name says it.
+        """
+        return jobs_sync.upload(
+            self._http, collection, Path(file), format=format, max_rejects=max_rejects
+        )
+
+    def index_import(self, collection: str, path: str, *, max_rejects: int = 1000) -> JobStatus:
+        """Start a job that indexes a file of the service's import folder."""
+        return self._ask(asks_jobs.start(collection, path, max_rejects=max_rejects))
+
+    def follow_job(self, collection: str, job_id: str) -> Iterator[JobStatus]:
+        """A job as it goes on, until it has ended: `for status in client.follow_job(...)`."""
+        return jobs_sync.follow(self._http, collection, job_id, self.address.retries)
+
+    def jobs(self, collection: str) -> list[JobStatus]:
+        """The last jobs of a collection, the newest first."""
+        return self._ask(asks_jobs.jobs(collection))
+
+    def job(self, collection: str, job_id: str) -> JobStatus:
+        """Where a job stands."""
+        return self._ask(asks_jobs.status(collection, job_id))
+
+    def cancel_job(self, collection: str, job_id: str) -> JobStatus:
+        """Stop a job; what it has stored stays, and is made searchable first."""
+        return self._ask(asks_jobs.change(collection, job_id, "cancel"))
+
+    def resume_job(self, collection: str, job_id: str) -> JobStatus:
+        """Let a job go on that was cancelled, has failed, or was interrupted."""
+        return self._ask(asks_jobs.change(collection, job_id, "resume"))
+
+    def remove_job(self, collection: str, job_id: str) -> None:
+        """Forget a job that has ended, and the file that was sent for it."""
+        self._ask(asks_jobs.remove(collection, job_id))
+
     def get(self, collection: str, doc_id: str) -> Document | None:
         """One document as it was stored; None if there is none."""
         try:
@@ -139,7 +202,7 @@ class Client:
     def search(
         self,
         collection: str,
-        query: str,
+        query: str | Query,
         k: int = 10,
         *,
         pipeline: PipelineOrName | None = None,
@@ -152,7 +215,7 @@ class Client:
 
         Args:
             collection: Its name.
-            query: The question.
+            query: The question, or vectors of it (`lexmax.Query`).
             k: Hits to return.
             pipeline: A preset's name, or a mapping as docs/pipelines.md has it; None for the best.
             filter: Conditions as docs/filters.md has them.
@@ -163,10 +226,77 @@ class Client:
         how = Search(pipeline, filter, offset, timeout_ms, min_relevance)
         return self._ask(asks.search(collection, query, k, how))
 
+    def search_batch(
+        self,
+        collection: str,
+        queries: Sequence[str | Query],
+        k: int = 10,
+        *,
+        pipeline: PipelineOrName | None = None,
+        filter: Filter | Sequence[Filter | None] | None = None,
+        offset: int = 0,
+        timeout_ms: float | None = None,
+        min_relevance: float | None = None,
+    ) -> list[SearchResult]:
+        """The best k documents of each query, all from the same state, in one request.
+
+        `filter` is one for all queries, or a list with one, or None, for each; the rest is as for
+        `search`. What a stage took is what it took for all.
+        """
+        how = Search(pipeline, None, offset, None, min_relevance)
+        filters = asks_upkeep.filters_of(filter, len(queries))
+        return self._ask(
+            asks_upkeep.search_batch(
+                collection, queries, k, how=how, filters=filters, timeout_ms=timeout_ms
+            )
+        )
+
+    def delete_matching(self, collection: str, filter: Filter) -> int:
+        """Delete the documents that a filter allows; how many there were."""
+        return self._ask(asks_upkeep.delete_matching(collection, filter))
+
+    def declare_fields(self, collection: str, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """Let filters name these entries of the metadata; types of all fields by name."""
+        return self._ask(asks_upkeep.declare_fields(collection, fields))
+
+    def flush(self, collection: str) -> int:
+        """Make segments of pending documents; how many."""
+        return self._ask(asks_upkeep.flush(collection))
+
+    def merge(self, collection: str, *, everything: bool = False) -> Mapping[str, Any]:
+        """Make many segments few, as few as may be where `everything` is asked for."""
+        return self._ask(asks_upkeep.merge(collection, everything=everything))
+
+    def statistics(self, collection: str) -> Mapping[str, Any]:
+        """What a collection consists of, as `GET /v1/collections/{name}/statistics` tells it."""
+        return self._ask(asks_upkeep.statistics(collection))
+
+    def aliases(self) -> dict[str, str]:
+        """Collections by alias, of those that the key may read."""
+        return self._ask(asks_upkeep.aliases())
+
+    def set_alias(self, alias: str, collection: str) -> str | None:
+        """Let a name mean a collection from now on; what it meant before."""
+        return self._ask(asks_upkeep.set_alias(alias, collection))
+
+    def delete_alias(self, alias: str) -> None:
+        """Let a name mean nothing; the collection stays."""
+        self._ask(asks_upkeep.delete_alias(alias))
+
+    def snapshot(self, collection: str, file: Path | str) -> int:
+        """Write the collection as it is now to a new file, a tar; its bytes."""
+        path = asks_upkeep.snapshot_path(collection)
+        return snapshot_files.download(self._http, path, Path(file))
+
+    def restore(self, collection: str, file: Path | str) -> CollectionDescription:
+        """Make a new collection of what `snapshot` wrote."""
+        path = asks_upkeep.snapshot_path(collection)
+        return snapshot_files.upload(self._http, path, Path(file))
+
     def explain(
         self,
         collection: str,
-        query: str,
+        query: str | Query,
         k: int = 10,
         *,
         doc_id: str | None = None,

@@ -17,6 +17,7 @@ from lexmax.client.values import (
 from lexmax.errors import InputError
 from lexmax.results import SearchResult, refuse_text
 from lexmax.types import Document
+from lexmax.vectors import Query, Vectors
 
 T = TypeVar("T")
 Json: TypeAlias = Mapping[str, Any]
@@ -29,6 +30,7 @@ NO_DOCUMENT = "document_not_found"
 
 _MOST_DOCUMENTS = 500
 _MOST_CHARS = 4_000_000
+_CHARS_A_NUMBER = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,12 @@ class Search:
     timeout_ms: float | None = None
     min_relevance: float | None = None
 
-    def body(self, query: str, k: int) -> dict[str, Any]:
+    def body(self, query: str | Query, k: int) -> dict[str, Any]:
         """As the service takes it; what is left at its default is left out."""
+        vectors = query.vectors if isinstance(query, Query) else None
         said = {
-            "query": query,
+            "query": text_of(query),
+            "vectors": None if vectors is None else vectors.to_json(),
             "k": k,
             "pipeline": self.pipeline,
             "filter": self.filter,
@@ -103,56 +107,61 @@ def collections() -> Ask[list[str]]:
 
 def create(collection: str, spec: Json) -> Ask[CollectionDescription]:
     """A new collection; asked twice, the second is refused."""
-    return Ask("PUT", _path(collection), replies.description, spec, repeatable=False)
+    return Ask("PUT", path_of(collection), replies.description, spec, repeatable=False)
 
 
 def describe(collection: str) -> Ask[CollectionDescription]:
     """What it holds."""
-    return Ask("GET", _path(collection), replies.description)
+    return Ask("GET", path_of(collection), replies.description)
 
 
 def delete_collection(collection: str) -> Ask[None]:
     """Remove it; asked twice, the second finds none."""
-    return Ask("DELETE", _path(collection), replies.nothing, repeatable=False)
+    return Ask("DELETE", path_of(collection), replies.nothing, repeatable=False)
 
 
 def add(collection: str, documents: Sequence[Document]) -> Ask[Stored]:
     """Store documents; those that are there already are left as they are."""
-    body = {"documents": [_document(document) for document in documents]}
-    return Ask("POST", f"{_path(collection)}/documents", replies.stored, body)
+    body = {"documents": [document_body(document) for document in documents]}
+    return Ask("POST", f"{path_of(collection)}/documents", replies.stored, body)
 
 
 def get(collection: str, doc_id: str) -> Ask[Document]:
     """One document."""
-    return Ask("GET", f"{_path(collection)}/documents/{_quoted(doc_id)}", replies.document)
+    return Ask("GET", f"{path_of(collection)}/documents/{quoted(doc_id)}", replies.document)
 
 
 def delete(collection: str, doc_ids: Iterable[str]) -> Ask[int]:
     """Delete documents; those that do not exist are passed over."""
     refuse_text("doc_ids", doc_ids)
     body = {"doc_ids": list(doc_ids)}
-    return Ask("POST", f"{_path(collection)}/documents/delete", replies.deleted, body)
+    return Ask("POST", f"{path_of(collection)}/documents/delete", replies.deleted, body)
 
 
-def search(collection: str, query: str, k: int, how: Search) -> Ask[SearchResult]:
+def text_of(query: str | Query) -> str:
+    """The text of a query."""
+    return query.text if isinstance(query, Query) else query
+
+
+def search(collection: str, query: str | Query, k: int, how: Search) -> Ask[SearchResult]:
     """The best documents."""
     return Ask(
         "POST",
-        f"{_path(collection)}/search",
-        lambda said: replies.result(said, query),
+        f"{path_of(collection)}/search",
+        lambda said: replies.result(said, text_of(query)),
         how.body(query, k),
     )
 
 
 def explain(
-    collection: str, query: str, k: int, *, doc_id: str | None, how: Search
+    collection: str, query: str | Query, k: int, *, doc_id: str | None, how: Search
 ) -> Ask[ExplainedSearch]:
     """The best documents and why, or why one document."""
     more = {} if doc_id is None else {"doc_id": doc_id}
     return Ask(
         "POST",
-        f"{_path(collection)}/explain",
-        lambda said: replies.explained(said, query),
+        f"{path_of(collection)}/explain",
+        lambda said: replies.explained(said, text_of(query)),
         how.body(query, k) | more,
     )
 
@@ -193,7 +202,7 @@ def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
     batch: list[Document] = []
     n_chars = 0
     for document in documents:
-        size = len(document.text) + len(document.title)
+        size = len(document.text) + len(document.title) + _chars_of(document.vectors)
         if batch and (len(batch) == _MOST_DOCUMENTS or n_chars + size > _MOST_CHARS):
             yield batch
             batch, n_chars = [], 0
@@ -203,20 +212,33 @@ def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-def _document(document: Document) -> dict[str, Any]:
+def document_body(document: Document) -> dict[str, Any]:
+    """A document as the service takes it."""
+    vectors = {} if document.vectors is None else {"vectors": document.vectors.to_json()}
     return {
         "doc_id": document.doc_id,
         "text": document.text,
         "title": document.title,
         "metadata": dict(document.metadata),
+        **vectors,
     }
 
 
-def _path(collection: str) -> str:
-    return f"/v1/collections/{_quoted(collection)}"
+def _chars_of(vectors: Vectors | None) -> int:
+    """About how many characters they have in JSON."""
+    if vectors is None:
+        return 0
+    n_numbers = sum(0 if part is None else part.size for part in (vectors.tokens, vectors.pooled))
+    return _CHARS_A_NUMBER * (n_numbers + 2 * len(vectors.sparse or ()))
 
 
-def _quoted(name: str) -> str:
+def path_of(collection: str) -> str:
+    """Where it is found."""
+    return f"/v1/collections/{quoted(collection)}"
+
+
+def quoted(name: str) -> str:
+    """A name as part of a path."""
     if not name:
         raise InputError("found an empty name; expected that of a collection or a document")
     return quote(name, safe="")

@@ -1,0 +1,72 @@
+"""What does a job do? What `lexmax index` does, into a collection that others use meanwhile."""
+
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+from lexmax.collection import Collection
+from lexmax.corpus import read_documents
+from lexmax.errors import CorpusError
+from lexmax.index.document_rows import UpsertCount
+from lexmax.indexing import Corpus, Rejects, ingest, name_of, some_documents
+from lexmax.service.job_watch import BatchSize, JobWatch
+from lexmax.service.jobs import Job
+
+
+def run_job(
+    collection: Collection,
+    source: Path,
+    watch: JobWatch,
+    *,
+    aside: Path,
+    save: Callable[[Job], None],
+    size: BatchSize | None = None,
+) -> None:
+    """Index the file into the collection; goes on where an interrupted run was.
+
+    Args:
+        collection: Open, and in use by others.
+        source: The file.
+        watch: Is told, and stops it.
+        aside: Where the lines are written that give no document.
+        save: Remembers how far it is.
+        size: Of batches.
+
+    Raises:
+        CorpusError: if it cannot be read, or too much of it cannot be stored.
+        StorageError: if the disk refuses.
+        KeyboardInterrupt: if it was stopped; what was stored is kept, and searchable but where the
+            service stops.
+    """
+    size = size or BatchSize()
+    acceptance = collection.writer.acceptance
+    rejects = Rejects(watch.job.max_rejects, on_reject=watch.reject)
+    name = name_of([str(source)], acceptance.fields, None) or ""
+    collection.flush(watch)  # what an interrupted run has stored
+    done = collection.writer.ingest_position(name)
+    watch.found(done)
+    documents = read_documents(
+        [source],
+        on_reject=rejects.add,
+        progress=watch.read,
+        check=acceptance.check,
+    )
+    left = islice(some_documents(documents, rejects), done, None)
+    corpus = Corpus(size.batches(left), name, rejects, aside)
+
+    def stored(n_docs: int, count: UpsertCount) -> None:
+        began = time.monotonic()
+        watch.stored(n_docs, count)
+        save(watch.job)
+        collection.flush(watch)
+        size.took(sum((count.added, count.replaced, count.unchanged)), time.monotonic() - began)
+        watch.require_going_on()
+
+    ingest(collection, corpus, done=done, watcher=watch, stored=stored)
+    collection.writer.end_ingest()
+
+
+def shown(error: CorpusError, source: Path, name: str) -> str:
+    """What was wrong with the corpus, without the places of this machine."""
+    return str(error).replace(str(source), name).replace("; allow more with --max-rejects", "")

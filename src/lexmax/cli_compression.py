@@ -1,0 +1,103 @@
+"""The command that measures what compression of vectors costs and saves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+_NONE = "none"
+
+
+def add_compression_command(app: typer.Typer) -> None:
+    """Add `compression-study`."""
+    app.command("compression-study")(study_compression)
+
+
+def study_compression(
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET_DIR", help="A BEIR folder: corpus, queries, qrels/.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for what is found.")],
+    split: Annotated[str, typer.Option(help="Whose queries are measured.")] = "test",
+    kinds: Annotated[
+        str, typer.Option(help="Of pooled, tokens and encodings (MUVERA), by commas.")
+    ] = "pooled,tokens,encodings",
+    multivector: Annotated[
+        str, typer.Option(help="Encoder of token vectors, or none.")
+    ] = "lexmax-colbert",
+    pooled: Annotated[
+        str, typer.Option(help="Encoder of one vector a document, or none.")
+    ] = "minilm-pooled",
+    train: Annotated[
+        str | None,
+        typer.Option(
+            help="The split from whose queries codecs may learn; those that are measured are left "
+            "out. By default sentences of documents stand in for queries."
+        ),
+    ] = None,
+    training_queries: Annotated[
+        Path | None,
+        typer.Option(help="Queries to learn from instead: a text a line, or .jsonl with text."),
+    ] = None,
+    queries: Annotated[int, typer.Option(help="Queries to measure, evenly spread.", min=0)] = 0,
+    token_queries: Annotated[
+        int, typer.Option(help="Of these, for tokens and encodings; 0 for all.", min=0)
+    ] = 0,
+    seeds: Annotated[int, typer.Option(help="Seeds of encodings.", min=1)] = 3,
+    seed: Annotated[int, typer.Option(help="Of codecs, and the first of encodings.", min=0)] = 42,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Where vectors of documents are kept; by default in OUT."),
+    ] = None,
+    picture: Annotated[bool, typer.Option(help="Draw a picture, with matplotlib.")] = True,
+) -> None:
+    """Measure ways to store the vectors of a collection: bytes, what is lost, queries a second.
+
+    Compares what `lexmax index` offers with codecs that are only studied (int4, product
+    quantisation, binary, LeanVec, ColBERTv2's residuals) against the exact answer over float32
+    vectors, which are encoded anew and kept. Writes NAME.json, NAME.md and NAME.svg to OUT.
+    Speeds are of this machine, one thread; see docs/compression.md.
+
+    Examples: `lexmax compression-study scifact study --train train`,
+    `lexmax compression-study cranfield study --kinds pooled --multivector none`
+    """
+    from lexmax.encoders import Encoders
+    from lexmax.eval.compression import Choice, StudyEncoders, StudyPlan, gather, study
+    from lexmax.eval.compression.files import write_study
+    from lexmax.eval.compression.table import print_study
+    from lexmax.progress import watch
+
+    plan = StudyPlan(_split(kinds), seed, seeds)
+    known = Encoders()
+    encoders = StudyEncoders(
+        None if multivector == _NONE else known.multivector(multivector),
+        None if pooled == _NONE else known.dense(pooled),
+    )
+    choice = Choice(
+        dataset,
+        out if cache is None else cache,
+        split,
+        queries,
+        token_queries,
+        train,
+        training_queries,
+        seed,
+    )
+    with watch(unit="ways") as watching:
+
+        def progress(stage: str, done: int, total: int) -> None:
+            watching.advance(stage, done, total)
+            if watching.stopped():
+                raise KeyboardInterrupt
+
+        material = gather(choice, encoders, progress=progress)
+        found = study(material, plan, progress=progress)
+    paths = write_study(found, out, picture=picture)
+    console = Console()
+    print_study(found, console)
+    console.print(f"written: {', '.join(map(str, paths))}", highlight=False, soft_wrap=True)
+
+
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",") if name.strip())
