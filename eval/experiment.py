@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from lexmax.errors import EvaluationError
 from lexmax.eval.collections import unknown_documents
 from lexmax.eval.datasets import Dataset
-from lexmax.eval.files import check_ids
 from lexmax.eval.measures import DEFAULT_MEASURES, Evaluator
 from lexmax.eval.outcomes import Evaluation, Outcome, outcome_of, to_json
 from lexmax.eval.qrels import Qrels
 from lexmax.eval.run_files import evaluate_run
-from lexmax.eval.runs import Run, write_run
+from lexmax.eval.runs import Run, RunFormat, write_run
+from lexmax.eval.runs.writing import check_run_ids, run_suffix
 from lexmax.stages import Pipeline
 from lexmax.types import Json, ranges
 
@@ -85,6 +85,7 @@ def evaluate_pipelines(
     measures: Sequence[str] = DEFAULT_MEASURES,
     k: int = 1000,
     runs_dir: Path | str | None = None,
+    run_format: RunFormat = "trec",
     progress: Callable[[str, int, int], None] = _silent,
     batch_size: int = _BATCH,
 ) -> Evaluation:
@@ -92,7 +93,8 @@ def evaluate_pipelines(
 
     Every pipeline answers one query before the first is timed, so that a wrong name fails at once
     and no pipeline pays for loading the encoders. With `runs_dir`, each writes
-    `DATASET.SPLIT.PIPELINE.trec` there. `progress` is told (pipeline, queries done, queries).
+    `DATASET.SPLIT.PIPELINE.trec` there, or `.tsv` where `run_format` is "msmarco". `progress` is
+    told (pipeline, queries done, queries).
 
     Raises:
         EvaluationError: if a measure is unknown, no pipeline is named, k or batch_size is below
@@ -105,7 +107,7 @@ def evaluate_pipelines(
     evaluator = Evaluator(dataset.qrels, measures)
     unknown = _unknown(collection, dataset.qrels)
     if runs_dir is not None:
-        _prepare(Path(runs_dir), dataset)
+        _prepare(Path(runs_dir), dataset, run_format)
     for pipeline in named.values():
         collection.search_batch([next(iter(dataset.queries.values()))], k, pipeline=pipeline)
     outcomes: dict[str, Outcome] = {}
@@ -120,7 +122,8 @@ def evaluate_pipelines(
             progress=progress,
         )
         if runs_dir is not None:
-            write_run(Path(runs_dir) / f"{_slug(dataset, name)}.trec", run)
+            path = Path(runs_dir) / f"{_slug(dataset, name)}{run_suffix(run_format)}"
+            write_run(path, run, format=run_format)
         outcomes[name] = outcome_of(evaluator, run, total_ms=total_ms, stage_ms=stage_ms)
     about: dict[str, Json] = {"dataset": dataset.name, "split": dataset.split, "k": k}
     warnings = (*dataset.warnings, *unknown, *_cut_short(evaluator, k))
@@ -148,9 +151,9 @@ def _check_request(pipelines: Collection[str], k: int, batch_size: int) -> None:
             raise EvaluationError(f"{name} is {value}; expected 1 or more; ask for more")
 
 
-def _prepare(runs_dir: Path, dataset: Dataset) -> None:
+def _prepare(runs_dir: Path, dataset: Dataset, run_format: RunFormat) -> None:
     """Finds out before hours of search whether runs can be written."""
-    check_ids(list(dataset.queries))
+    check_run_ids(list(dataset.queries), run_format)
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

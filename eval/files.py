@@ -127,8 +127,29 @@ def check_ids(ids: Sequence[str]) -> None:
     wrong = next(name for name in ids if name.split() != [name] or not _is_utf8(name))
     raise EvaluationError(
         f"id {wrong!r} cannot stand in a TREC file; expected one or more characters of UTF-8, "
-        "none of them white space, because white space separates the fields; rename it, or "
-        "evaluate without writing runs"
+        "none of them white space, because white space separates the fields; rename it, "
+        "write runs in the format msmarco, or evaluate without writing runs"
+    )
+
+
+def check_tabbed_ids(ids: Sequence[str]) -> None:
+    """Refuses ids that a file with tabs between its fields cannot store.
+
+    Raises:
+        EvaluationError: if an id is empty, begins or ends with white space, or holds a tab, an end
+            of line or a lone surrogate.
+    """
+    for name in ids:
+        if name.split("\t") != [name.strip()] or not name or {"\n", "\r"} & set(name):
+            break
+        if not _is_utf8(name):
+            break
+    else:
+        return
+    raise EvaluationError(
+        f"id {name!r} cannot stand in a file with tabs between its fields; expected one or more "
+        "characters of UTF-8, no tab or end of line among them and no white space around them; "
+        "rename it, or evaluate without writing runs"
     )
 
 

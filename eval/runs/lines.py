@@ -59,8 +59,8 @@ def _read_msmarco(path: Path, lines: Iterable[tuple[int, bytes]]) -> dict[str, R
     by_query: dict[str, Rows] = {}
     ranked: set[tuple[bytes, int]] = set()
     for number, line in lines:
-        fields = line.split()
-        if len(fields) != 3 or not fields[2].isdigit() or len(fields[2]) > 7:
+        fields = msmarco_fields(line)
+        if fields is None:
             raise _no_rank(path, number, line)
         query_id, doc_id, rank = fields[0], fields[1], int(fields[2])
         if (query_id, rank) in ranked:
@@ -69,6 +69,19 @@ def _read_msmarco(path: Path, lines: Iterable[tuple[int, bytes]]) -> dict[str, R
         rows = by_query.setdefault(decoded(path, number, query_id), Rows())
         rows.append(decoded(path, number, doc_id), -float(rank))
     return by_query
+
+
+def msmarco_fields(line: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """Query, document and rank; None for what is no such line.
+
+    Two tabs separate the fields, and an id may then hold spaces; many write spaces instead.
+    """
+    fields = line.split()
+    if len(fields) != 3 and line.count(b"\t") == 2:
+        fields = [field.strip() for field in line.split(b"\t")]
+    if len(fields) != 3 or not all(fields) or not fields[2].isdigit() or len(fields[2]) > 7:
+        return None
+    return fields[0], fields[1], fields[2]
 
 
 def _no_rank(path: Path, number: int, line: bytes) -> EvaluationError:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lexmax.errors import EvaluationError
 from lexmax.eval.files import bad_line, decoded, numbered_lines
 from lexmax.eval.runs.blocks import Rows, read_blocks
-from lexmax.eval.runs.lines import read_by_line
+from lexmax.eval.runs.lines import msmarco_fields, read_by_line
 from lexmax.eval.runs.run import HIGHEST, Run
 
 
@@ -18,7 +18,8 @@ def read_run(path: Path | str) -> Run:
     """A TREC run, or an MS MARCO run; which of them, the first line tells by its fields.
 
     TREC: `query_id Q0 doc_id rank score tag`, any white space between. MS MARCO: `query_id doc_id
-    rank`, whose scores become the negated ranks. Files in .gz and .zst are unpacked. A document
+    rank`, any white space between, or two tabs, and then ids may hold spaces; its scores become
+    the negated ranks. Files in .gz and .zst are unpacked. A document
     without a score between others counts nothing: ranks of MS MARCO that leave a gap close up,
     and a warning of the run says so.
 
@@ -35,7 +36,7 @@ def read_run(path: Path | str) -> Run:
             "check that it is the right file"
         )
     fields = first[1].split()
-    is_msmarco = len(fields) == 3
+    is_msmarco = len(fields) == 3 or msmarco_fields(first[1]) is not None
     name = _plain_stem(path) if is_msmarco else decoded(path, first[0], fields[-1])
     # A pipe can be read only once. Whatever the fast reader cannot vouch for, the other one reads,
     # or says what is wrong.
@@ -64,7 +65,7 @@ def _twice(path: Path, query_id: str) -> EvaluationError:
     """The error for a document that a query has twice; reads the file again to find the lines."""
     seen: dict[bytes, int] = {}
     for number, line in numbered_lines(path):
-        fields = line.split()
+        fields = msmarco_fields(line) or tuple(line.split())
         doc_id = fields[1 if len(fields) == 3 else 2]
         if fields[0] == query_id.encode() and seen.setdefault(doc_id, number) != number:
             expected = f"a document once a query; line {seen[doc_id]} ranks it already"

@@ -1,14 +1,18 @@
 """How is a run written so that every program reads the same order?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.errors import EvaluationError
-from lexmax.eval.files import check_ids, replace_file
+from lexmax.eval.files import check_ids, check_tabbed_ids, replace_file
+from lexmax.eval.runs.packing import packed
 from lexmax.eval.runs.run import HIGHEST, Run
+
+RunFormat: TypeAlias = Literal["trec", "msmarco"]
 
 _SIGN = np.int64(1) << 31
 
@@ -51,22 +55,47 @@ def _as_floats(integers: NDArray[np.int64]) -> NDArray[np.float32]:
     return bits.astype(np.int32).view(np.float32)
 
 
-def write_run(path: Path | str, run: Run) -> None:
-    """Writes a TREC run, whole or not at all: the order given, strictly descending scores.
+def write_run(path: Path | str, run: Run, *, format: RunFormat = "trec") -> None:
+    """Writes a run, whole or not at all, in the order given.
 
-    A document whose score equals the one before it, or exceeds it, gets the next smaller 32-bit
-    float; the others keep theirs.
+    A path that ends in .zst or .gz is packed.
+
+    "trec" has strictly descending scores: a document whose score equals the one before it, or
+    exceeds it, gets the next smaller 32-bit float; the others keep theirs. "msmarco" has ranks,
+    and ids that may hold spaces, because tabs separate its fields.
 
     Raises:
-        EvaluationError: if an id or the run's name holds white space, which the format cannot
-            store, a score is not finite, or the path cannot be written.
+        EvaluationError: if the format cannot store an id or the run's name, a score is not
+            finite, or the path cannot be written.
         DiskFullError: if there is no room.
     """
-    check_ids([run.name, *run.doc_ids])
-    replace_file(Path(path), _blocks(run))
+    check_run_ids([*([run.name] if format == "trec" else []), *run.doc_ids], format)
+    blocks = _trec_blocks(run) if format == "trec" else _msmarco_blocks(run)
+    replace_file(Path(path), packed(Path(path), blocks))
 
 
-def _blocks(run: Run) -> Iterator[bytes]:
+def check_run_ids(ids: Sequence[str], format: RunFormat) -> None:
+    """Refuses ids that a run in this format cannot store.
+
+    Raises:
+        EvaluationError: if it cannot, or there is no such format.
+    """
+    if format not in get_args(RunFormat):
+        raise EvaluationError(
+            f"found the format {format!r} for runs; expected {' or '.join(get_args(RunFormat))}"
+        )
+    if format == "trec":
+        check_ids(ids)
+    else:
+        check_tabbed_ids(ids)
+
+
+def run_suffix(format: RunFormat) -> str:
+    """How the names of files in this format end."""
+    return ".trec" if format == "trec" else ".tsv"
+
+
+def _trec_blocks(run: Run) -> Iterator[bytes]:
     for query_id, doc_ids in run.doc_ids.items():
         check_ids(doc_ids)
         scores = descending(run.scores[query_id]).tolist()
@@ -75,3 +104,10 @@ def _blocks(run: Run) -> Iterator[bytes]:
             f"{query_id} Q0 {doc_id} {rank} {score!r} {run.name}\n"
             for rank, (doc_id, score) in ranked
         ).encode()
+
+
+def _msmarco_blocks(run: Run) -> Iterator[bytes]:
+    for query_id, doc_ids in run.doc_ids.items():
+        check_tabbed_ids(doc_ids)
+        ranked = enumerate(doc_ids, start=1)
+        yield "".join(f"{query_id}\t{doc_id}\t{rank}\n" for rank, doc_id in ranked).encode()

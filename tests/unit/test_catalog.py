@@ -1,10 +1,13 @@
 import sqlite3
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lexmax.errors import CorruptionError, DocumentError, IndexFormatError
+from lexmax.index import document_rows
 from lexmax.index.catalog import Catalog
 from lexmax.index.document_rows import UpsertCount
 from lexmax.index.segment_rows import SegmentRow
@@ -160,3 +163,32 @@ def test_what_is_no_catalog_is_refused(tmp_path: Path) -> None:
         Catalog.open(other)
     with pytest.raises(CorruptionError, match="damaged"):
         Catalog.open(text)
+
+
+def test_reads_do_not_wait_for_a_write_and_see_it_when_it_is_done(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.upsert([Document("a", "one")])
+    before = catalog.generation()
+    begun, go = threading.Event(), threading.Event()
+    own = document_rows.upsert
+
+    def slow(*arguments: Any, **named: Any) -> UpsertCount:
+        count = own(*arguments, **named)
+        begun.set()
+        assert go.wait(60)
+        return count
+
+    monkeypatch.setattr(document_rows, "upsert", slow)
+    writing = threading.Thread(target=catalog.upsert, args=([Document("a", "two")],))
+    writing.start()
+    assert begun.wait(60)
+    with catalog.snapshot():
+        assert catalog.generation() == before
+        assert catalog.get("a") == Document("a", "one")
+        go.set()
+        writing.join()
+        assert catalog.generation() == before
+        assert catalog.get("a") == Document("a", "one")
+    assert catalog.generation() == before + 1
+    assert catalog.get("a") == Document("a", "two")

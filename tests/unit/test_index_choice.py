@@ -189,3 +189,23 @@ def test_a_plan_that_is_none() -> None:
     for written in (3, {}, {"codec": "int8"}):
         with pytest.raises(CorruptionError, match="the plan of the multi-vector index is"):
             MultiVectorPlan.from_json(written)
+
+
+def test_the_size_of_encodings_is_kept(
+    tmp_path: Path, corpus: str, cheap_encoders: Encoders
+) -> None:
+    path, plan = tmp_path / "ix", MultiVectorPlan(fde_dim=2, fde_store="flat")
+    indexed(path, corpus, cheap_encoders, plan)
+    with Collection.open(path, encoders=cheap_encoders) as collection:
+        assert collection.plan == plan
+        index = collection.snapshot().parts[0].segment.multivector
+        assert index is not None
+        assert index.parameters()["candidates"]["dim"] == 2  # type: ignore[index,call-overload]
+    with pytest.raises(InputError, match="fde_dim is 0; expected 1 to 4096"):
+        MultiVectorPlan(fde_dim=0)
+
+
+def test_a_plan_without_a_size_is_written_as_older_releases_read_it() -> None:
+    assert "fde_dim" not in MultiVectorPlan().to_json()
+    for plan in (MultiVectorPlan(), MultiVectorPlan(fde_dim=64)):
+        assert MultiVectorPlan.from_json(plan.to_json()) == plan

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lexmax.collection import Collection
-from lexmax.errors import CorruptionError, StorageError
+from lexmax.errors import OpenFilesError, StorageError
+from lexmax.index.schema import open_file
 from lexmax.types import Document
 
 
@@ -67,6 +68,20 @@ def test_too_many_open_files_are_said(path: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(mmap, "mmap", refuse)
-    with pytest.raises(StorageError, match="ulimit -n 8192") as error:
+    with pytest.raises(OpenFilesError, match="ulimit -n 8192"):
         Collection.open(path)
-    assert not isinstance(error.value, CorruptionError)
+
+
+def test_sqlite_is_asked_why_it_opens_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any, **named: Any) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    missing = tmp_path / "nowhere" / "catalog.sqlite"
+    with pytest.raises(StorageError, match="unable to open database file") as error:
+        open_file(missing)
+    assert not isinstance(error.value, OpenFilesError)
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OpenFilesError, match="too many files are open"):
+        open_file(missing)

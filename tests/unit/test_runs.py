@@ -151,3 +151,14 @@ def test_run_needs_one_score_a_document() -> None:
     for scores in ({}, {"q": f32(1)}, {"p": f32(1, 2)}):
         with pytest.raises(EvaluationError, match="differ in queries or lengths"):
             Run("bm25", {"q": ["d1", "d2"]}, scores)
+
+
+@pytest.mark.parametrize(("ending", "magic"), [("zst", b"\x28\xb5\x2f\xfd"), ("gz", b"\x1f\x8b")])
+def test_a_run_is_packed_as_its_name_says(tmp_path: Path, ending: str, magic: bytes) -> None:
+    run = Run("name", {"q": ["b", "a"]}, {"q": np.array([2, 1], np.float32)})
+    for name in ("one", "two"):
+        write_run(tmp_path / f"{name}.trec.{ending}", run)
+    content = (tmp_path / f"one.trec.{ending}").read_bytes()
+    assert content.startswith(magic)
+    assert content == (tmp_path / f"two.trec.{ending}").read_bytes()
+    assert read_run(tmp_path / f"one.trec.{ending}").doc_ids == run.doc_ids
