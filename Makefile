@@ -31,9 +31,33 @@ fuzz:
 	$(PYTHON) -m pytest -p preloaded -x --capture=sys $(FUZZ_TESTS) \
 	|| { echo "The round that failed:"; cat $(FUZZ_BUILD)/last-round; exit 1; }
 
+# Published figures, found again: docs/reproductions.md. DATA holds datasets, WORK keeps collections;
+# ONLY="scifact cacm" runs some, AGAIN=1 evaluates again what was evaluated.
+DATA ?= collections
+WORK ?= build/reproductions
+.PHONY: reproduce
+reproduce:
+	$(PYTHON) docs/reproductions.py run $(ONLY) --data "$(DATA)" --work "$(WORK)" $(if $(AGAIN),--again)
+
 format:
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
 
 stub:
 	$(PYTHON) tests/check_stub.py --write
+
+# The service under kills, restarts, load and abuse, with real processes: tests/durability/README.md.
+.PHONY: kill-loops soak rolling-restarts schemathesis
+N ?=
+MINUTES ?=
+kill-loops:
+	$(PYTHON) tests/durability/kill_loops.py -n $(or $(N),200) $(if $(SEED),--seed $(SEED))
+
+soak:
+	$(PYTHON) tests/durability/soak.py --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
+
+rolling-restarts:
+	$(PYTHON) tests/durability/rolling_restarts.py -n $(or $(N),100) $(if $(SEED),--seed $(SEED))
+
+schemathesis:
+	PYTHON="$(PYTHON)" MINUTES="$(or $(MINUTES),10)" SEED="$(or $(SEED),0)" tests/durability/schemathesis.sh
