@@ -12,8 +12,11 @@ from rich.text import Text
 if TYPE_CHECKING:
     from lexmax.eval.experiments import Results
     from lexmax.eval.experiments.planning import Forecasts
+    from lexmax.eval.reports.tables import Entry
+    from lexmax.eval.reports.tables import Table as Figures
 
 _FAILED, _STOPPED = 1, 130
+_ONLY_IN_REPORTS = frozenset({"ms", "p99 ms", "CPU ms", "MiB read"})
 
 
 def add_experiment_commands(app: typer.Typer) -> None:
@@ -142,18 +145,29 @@ def _print_results(results: "Results", console: Console) -> None:
     if len(results.content["overall"]["collections"]) > 1:
         tables.append(overall_table(results))
     for found in tables:
-        table = Table(title=found.title, title_justify="left")
-        for i, name in enumerate(found.columns):
-            table.add_column(Text(name), justify="left" if i < found.n_names else "right")
-        for row in found.rows:
-            table.add_row(
-                *(
-                    Text(entry.text, style="bold" if entry.is_best else "").append(
-                        f" {entry.marks}" if entry.marks else "", style="dim"
-                    )
-                    for entry in row
-                )
-            )
-        console.print(table)
-        for note in found.notes:
+        _print_table(found, console)
+
+
+def _print_table(found: "Figures", console: Console) -> None:
+    """The table without most of its costs, which a report has: screens are narrow."""
+    table = Table(title=Text(found.title), title_justify="left")
+    shown = [i for i, name in enumerate(found.columns) if name not in _ONLY_IN_REPORTS]
+    for i in shown:
+        is_name = i < found.n_names
+        table.add_column(
+            Text(found.columns[i]),
+            justify="left" if is_name else "right",
+            overflow="fold",
+            no_wrap=not is_name,
+        )
+    for row in found.rows:
+        table.add_row(*(_entry(row[i]) for i in shown))
+    console.print(table)
+    for note in found.notes:
+        if not note.startswith("ms: "):
             console.print(Text(note, style="dim"))
+
+
+def _entry(entry: "Entry") -> Text:
+    text = Text(entry.text, style="bold" if entry.is_best else "")
+    return text.append(f" {entry.marks}", style="dim") if entry.marks else text
