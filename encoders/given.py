@@ -188,14 +188,16 @@ class GivenReader:
     def _terms(self, weights: TermWeights) -> Terms:
         if self.encoders.sparse is None:
             raise _no_index("sparse")
-        by_id: dict[int, float] = {}
-        for term_id, weight in zip(self._ids(weights), weights.values(), strict=True):
-            by_id[term_id] = by_id.get(term_id, 0.0) + float(weight)
-        ids = np.fromiter(by_id.keys(), np.int64, len(by_id))
-        values = np.fromiter(by_id.values(), np.float64, len(by_id)).astype(np.float32)
-        order = np.argsort(ids)
-        order = order[values[order] > 0]
-        return ids[order].astype(np.uint32), values[order]
+        found = np.array(self._ids(weights), dtype=np.uint32)
+        values = np.fromiter(weights.values(), np.float64, len(weights))
+        ids, places = np.unique(found, return_inverse=True)
+        if len(ids) < len(found):  # Names whose hashes meet are one term.
+            values = np.bincount(places, weights=values, minlength=len(ids))
+        else:
+            values = values[np.argsort(found)]
+        summed = values.astype(np.float32)
+        kept = summed > 0
+        return ids[kept], summed[kept]
 
     def _ids(self, weights: TermWeights) -> list[int]:
         names = [term for term in weights if isinstance(term, str)]

@@ -7,7 +7,8 @@ and devices, and whose rows are equal, see the states of one pass.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,12 +133,22 @@ class OnBackbone(Protocol):
 
 def document_head_of(encoder: object) -> Head[Any] | None:
     """The encoder's head for documents, if it has one."""
-    return encoder.document_head() if isinstance(encoder, OnBackbone) else None
+    return _on_backbone(encoder).document_head() if _shares(type(encoder)) else None
 
 
 def query_head_of(encoder: object) -> Head[Any] | None:
     """The encoder's head for queries, if it has one."""
-    return encoder.query_head() if isinstance(encoder, OnBackbone) else None
+    return _on_backbone(encoder).query_head() if _shares(type(encoder)) else None
+
+
+@lru_cache(maxsize=64)
+def _shares(kind: type) -> bool:
+    # Asked a few times a query, and each look at a protocol's members takes microseconds.
+    return issubclass(kind, OnBackbone)
+
+
+def _on_backbone(encoder: object) -> OnBackbone:
+    return cast("OnBackbone", encoder)
 
 
 class SharedPass:

@@ -22,6 +22,8 @@ _MARKERS = "osD^vPX*hd"
 _INK = "#010203"
 _MOST_LINES = 14
 _WIDE = 8
+# Inches that a letter of a legend takes, and what stands before it.
+_LETTER, _HANDLE = 0.07, 0.6
 _COSTS = {"ms": "ms a query, median of single queries", "bytes": "MiB of the index that are read"}
 
 
@@ -49,7 +51,7 @@ def plots_of(results: Results, collection: str) -> list[Plot]:
         EvaluationError: if matplotlib is not installed.
     """
     cells = results.cells(collection)
-    found = [_fronts(results, collection, cells), _recall(collection, cells)]
+    found = [_fronts(results, collection, cells), _recall(results, cells)]
     found += [_grid(results, family, cells, parameter) for family, parameter in _grids(results)]
     found.append(_reliability(cells))
     return [plot for plot in found if plot is not None]
@@ -89,11 +91,11 @@ def _fronts(results: Results, collection: str, cells: Mapping[str, Any]) -> Plot
         )
 
 
-def _recall(collection: str, cells: Mapping[str, Any]) -> Plot | None:
-    """Recall by how many documents are passed on."""
+def _recall(results: Results, cells: Mapping[str, Any]) -> Plot | None:
+    """Recall by how many documents are passed on; of a grid, its best system."""
     lines = {
-        name: [point for point in cell.get("recall_by_depth", []) if point[1] is not None]
-        for name, cell in cells.items()
+        name: [point for point in cells[name].get("recall_by_depth", []) if point[1] is not None]
+        for name in _best_of_grids(results, cells)
     }
     lines = {name: points for name, points in lines.items() if len(points) > 1}
     if not lines:
@@ -110,6 +112,20 @@ def _recall(collection: str, cells: Mapping[str, Any]) -> Plot | None:
         axes[0].set_ylabel("recall")
         _legend(figure, axes[0])
         return Plot("Recall by the number of candidates that are passed on", _svg(figure))
+
+
+def _best_of_grids(results: Results, cells: Mapping[str, Any]) -> list[str]:
+    """A system of each family, by the first measure."""
+    measure = results.measures[0]
+    sign = -1.0 if measure in results.content["lower_is_better"] else 1.0
+    best: dict[str, tuple[float, str]] = {}
+    for name, cell in cells.items():
+        value = cell["measures"][measure]
+        found = (float("-inf") if value is None else sign * value, name)
+        family = results.systems[name]["of"]
+        if family not in best or found[0] > best[family][0]:
+            best[family] = found
+    return [name for _, name in best.values()]
 
 
 def _grids(results: Results) -> list[tuple[str, str]]:
@@ -246,14 +262,18 @@ def _legend(figure: Any, axis: Any) -> None:
     handles, labels = axis.get_legend_handles_labels()
     if len(labels) > 1:
         figure.legend(
-            handles, labels, loc="outside lower center", ncols=_columns(labels), frameon=False,
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=_columns(labels, figure.get_figwidth()),
+            frameon=False,
             fontsize=8,
-        )  # fmt: skip
+        )
 
 
-def _columns(labels: Sequence[str]) -> int:
-    longest = max(map(len, labels))
-    return 4 if longest < 18 else 3 if longest < 30 else 1
+def _columns(labels: Sequence[str], inches: float) -> int:
+    """How many labels fit beside each other."""
+    return max(1, min(4, int(inches / (_LETTER * max(map(len, labels)) + _HANDLE))))
 
 
 def _svg(figure: Any) -> str:
