@@ -191,11 +191,8 @@ class GivenReader:
         found = np.array(self._ids(weights), dtype=np.uint32)
         values = np.fromiter(weights.values(), np.float64, len(weights))
         ids, places = np.unique(found, return_inverse=True)
-        if len(ids) < len(found):  # Names whose hashes meet are one term.
-            values = np.bincount(places, weights=values, minlength=len(ids))
-        else:
-            values = values[np.argsort(found)]
-        summed = values.astype(np.float32)
+        # Names whose hashes meet are one term.
+        summed = np.bincount(places, weights=values, minlength=len(ids)).astype(np.float32)
         kept = summed > 0
         return ids[kept], summed[kept]
 

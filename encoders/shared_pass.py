@@ -7,7 +7,6 @@ and devices, and whose rows are equal, see the states of one pass.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
@@ -133,22 +132,25 @@ class OnBackbone(Protocol):
 
 def document_head_of(encoder: object) -> Head[Any] | None:
     """The encoder's head for documents, if it has one."""
-    return _on_backbone(encoder).document_head() if _shares(type(encoder)) else None
+    found = _on_backbone(encoder)
+    return None if found is None else found.document_head()
 
 
 def query_head_of(encoder: object) -> Head[Any] | None:
     """The encoder's head for queries, if it has one."""
-    return _on_backbone(encoder).query_head() if _shares(type(encoder)) else None
+    found = _on_backbone(encoder)
+    return None if found is None else found.query_head()
 
 
-@lru_cache(maxsize=64)
-def _shares(kind: type) -> bool:
+_SHARES: dict[type[Any], bool] = {}
+
+
+def _on_backbone(encoder: object) -> OnBackbone | None:
+    kind = type(encoder)
     # Asked a few times a query, and each look at a protocol's members takes microseconds.
-    return issubclass(kind, OnBackbone)
-
-
-def _on_backbone(encoder: object) -> OnBackbone:
-    return cast("OnBackbone", encoder)
+    if (shares := _SHARES.get(kind)) is None:
+        shares = _SHARES[kind] = issubclass(kind, OnBackbone)
+    return cast("OnBackbone", encoder) if shares else None
 
 
 class SharedPass:

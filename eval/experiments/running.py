@@ -76,7 +76,15 @@ def run_experiment(
                 cells.append(cell)
                 say(_line(cell, experiment.matrix.measures[0]))
                 watcher.advance("cells", len(cells), total)
-    results = results_of(experiment.matrix, _described(experiment, cells), cells)
+        if len(cells) < total:
+            # Hours may pass before all are there; a report on some of them is worth having.
+            _written(experiment, cells, is_finished=False)
+    return _written(experiment, cells, is_finished=True)
+
+
+def _written(experiment: Experiment, cells: Sequence[Cell], *, is_finished: bool) -> Results:
+    described = {**_described(experiment, cells), "finished": is_finished}
+    results = results_of(experiment.matrix, described, cells)
     write_results(experiment.out / RESULTS, results)
     return results
 

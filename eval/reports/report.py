@@ -87,12 +87,14 @@ def report_of(
         for name in results.collections
         if results.cells(name)
     )
-    notes = (
+    notes: tuple[str, ...] = (
         ()
         if draws or not plots
         else ("without plots: matplotlib is not installed; `pip install 'lexmax[report]'`",)
     )
     content = results.content
+    if not content["finished"]:
+        notes = (*notes, "not finished: collections or systems of the matrix are missing")
     is_one = len(content["overall"]["collections"]) < 2
     return Report(
         str(content["name"]),

@@ -70,8 +70,8 @@ def forecast(
         KeyboardInterrupt: if the watcher stopped it.
     """
     wanted, registry = choice or IndexChoice(), encoders or Encoders()
-    given = CollectionEncoders(registry, wanted.specs).given
-    acceptance = Acceptance({}, given, splits=wanted.passages is not None)
+    reader = CollectionEncoders(registry, wanted.specs).given
+    acceptance = Acceptance({}, reader, splits=wanted.passages is not None)
     n_docs, text_bytes, sample = _sampled(sources, watcher, acceptance)
     texts = Rows.of(sample, wanted.passages).texts
     n_rows = round(n_docs * len(texts) / len(sample))

@@ -237,6 +237,24 @@ def test_a_system_that_a_collection_cannot_answer_is_noted_and_the_others_go_on(
     assert found.errors[0].startswith("tiny, bad: pipeline 'bad'")
 
 
+def test_results_are_written_after_each_collection(
+    tmp_path: Path, data: Path, cheap_encoders: Encoders
+) -> None:
+    write_dataset(data / "second", n_docs=9)
+    systems = {"bm25": {"index": {"sparse": "bm25"}, "pipeline": "bm25"}}
+    matrix = {**TINY, "collections": ["tiny", "second"], "systems": systems}
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(
+            experiment(tmp_path, data, matrix), watcher=Stopping(1), encoders=cheap_encoders
+        )
+    found = read_results(tmp_path / "out")
+    assert found.content["finished"] is False
+    assert list(found.cells("tiny")) == ["bm25"]
+    assert list(found.cells("second")) == []
+    done = run_experiment(experiment(tmp_path, data, matrix), encoders=cheap_encoders)
+    assert done.content["finished"] is True
+
+
 def test_sub_collections_are_averaged_and_count_once(
     tmp_path: Path, cheap_encoders: Encoders
 ) -> None:
