@@ -64,12 +64,12 @@ def upsert(
         "SELECT serial, title, text, metadata FROM documents WHERE doc_id = ? AND deleted = 0",
         (document.doc_id,),
     ).fetchone()
-    is_same = row is not None and row[1:] == new
-    if is_same and (not has_vectors or vector_rows.is_same(connection, row[0], given)):
-        return UpsertCount(unchanged=1)
     if row is None:
         _insert(connection, document.doc_id, *new, given=given)
         return UpsertCount(added=1)
+    has_same_vectors = not has_vectors or vector_rows.is_same(connection, row[0], given)
+    if row[1:] == new and has_same_vectors:
+        return UpsertCount(unchanged=1)
     # In this order, because an id has one living row.
     connection.execute("UPDATE documents SET deleted = 1 WHERE serial = ?", row[:1])
     serial = _insert(connection, document.doc_id, *new, given=given)

@@ -56,7 +56,7 @@ def encoding_ladder(dim: int) -> Iterator[Encoding]:
         name = f"fp32, {parameters.encoding_dim:,}"
         ways = [Way(name, "whole", _whole)]
         if size == _PQ_SIZE:
-            ways.append(Way(f"pq8, 8, of {parameters.encoding_dim:,}", "pq", _pq))
+            ways.append(Way(f"pq8, 8, of {parameters.encoding_dim:,}", "pq of whole", _pq))
         yield Encoding(parameters, tuple(ways))
     yield Encoding(FdeParameters(dim, *_SIZES[-1]), tuple(_served_ways()))
 

@@ -29,7 +29,9 @@ _COLOURS = (
     ("PCA", "#009E73"),
 )
 _WIDTH, _HEIGHT, _DPI = 7.2, 5.2, 100
-_SHOWN = (QUALITY, MEASURES[1])
+# Left and right; of encodings what is among the first 100 counts, because it is scored again.
+_SHOWN = {"encodings": (QUALITY, MEASURES[3])}
+_USUALLY_SHOWN = (QUALITY, MEASURES[1])
 _FONT = 7.0
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "lexmax"}
 # Where a name may stand beside its point, in points; the first that is free is taken.
@@ -74,20 +76,24 @@ def draw(study: CompressionStudy, path: Path) -> None:
         color=_INK,
         fontsize=10,
     )
-    grid = figure.subplots(n, len(_SHOWN), squeeze=False)
+    grid = figure.subplots(n, 2, squeeze=False)
     for axes_row, ladder in zip(grid, study.ladders, strict=True):
-        for axes, measure in zip(axes_row, _SHOWN, strict=True):
+        for axes, measure in zip(axes_row, _shown(ladder), strict=True):
             _plot(axes, ladder, measure)
     # Places of names are known only once the layout is.
     figure.draw_without_rendering()
     for axes_row, ladder in zip(grid, study.ladders, strict=True):
-        for axes, measure in zip(axes_row, _SHOWN, strict=True):
+        for axes, measure in zip(axes_row, _shown(ladder), strict=True):
             _name_points(axes, ladder, measure)
     matplotlib: Any = importlib.import_module("matplotlib")
     # Names stay text, which is small; and equal studies give equal files.
     with storage_errors(path), matplotlib.rc_context(_STYLE):
         metadata = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(path, metadata=metadata)
+
+
+def _shown(ladder: Ladder) -> tuple[str, str]:
+    return _SHOWN.get(ladder.kind, _USUALLY_SHOWN)
 
 
 def _plot(axes: Any, ladder: Ladder, measure: str) -> None:

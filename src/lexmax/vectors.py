@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lexmax.errors import ShapeError
 
@@ -19,7 +19,7 @@ _LARGEST_TERM_ID = (1 << 32) - 1
 _PARTS = ("sparse", "tokens", "pooled")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False)
 class Vectors:
     """Vectors of one document, or of one query; None for what an encoder shall make of its text.
 
@@ -33,17 +33,23 @@ class Vectors:
         ShapeError: if a number is none, or numbers have another shape.
     """
 
-    sparse: TermWeights | None = None
-    tokens: NDArray[np.float32] | None = None
-    pooled: NDArray[np.float32] | None = None
+    sparse: TermWeights | None
+    tokens: NDArray[np.float32] | None
+    pooled: NDArray[np.float32] | None
 
-    def __post_init__(self) -> None:
-        if self.sparse is not None:
-            _check_weights(self.sparse)
-        if self.tokens is not None:
-            object.__setattr__(self, "tokens", _matrix("tokens", self.tokens))
-        if self.pooled is not None:
-            object.__setattr__(self, "pooled", _array("pooled", self.pooled, n_axes=1))
+    def __init__(
+        self,
+        sparse: TermWeights | None = None,
+        tokens: ArrayLike | None = None,
+        pooled: ArrayLike | None = None,
+    ) -> None:
+        """Takes lists of numbers, and arrays of any type of number."""
+        if sparse is not None:
+            _check_weights(sparse)
+        object.__setattr__(self, "sparse", sparse)
+        object.__setattr__(self, "tokens", None if tokens is None else _matrix("tokens", tokens))
+        as_array = None if pooled is None else _array("pooled", pooled, n_axes=1)
+        object.__setattr__(self, "pooled", as_array)
 
     @staticmethod
     def of(given: object) -> "Vectors":
@@ -137,9 +143,10 @@ def _weights(said: object) -> TermWeights:
             '{"indices": [...], "values": [...]}'
         )
     found = cast("Mapping[str, Any]", said)
-    if set(found) != {"indices", "values"} or not isinstance(found["indices"], Sequence):
+    lists = (found.get("indices"), found.get("values"))
+    if len(found) != len(lists) or not all(isinstance(one, list | tuple) for one in lists):
         return found
-    indices, values = list(found["indices"]), list(found["values"])
+    indices, values = (list(cast("Sequence[Any]", one)) for one in lists)
     if len(indices) != len(values) or len(set(map(str, indices))) < len(indices):
         raise ShapeError(
             f"sparse has {len(indices)} indices and {len(values)} values; expected as many of "
@@ -151,7 +158,8 @@ def _weights(said: object) -> TermWeights:
 def _check_weights(weights: TermWeights) -> None:
     if len(weights) > MAX_TERMS:
         raise ShapeError(f"sparse has {len(weights):,} terms; expected at most {MAX_TERMS:,}")
-    kinds = set(map(type, weights))
+    terms: list[object] = list(weights)
+    kinds = {type(term) for term in terms}
     if not (kinds <= {str} or kinds <= {int}):
         raise ShapeError("sparse has terms that are neither all names nor all ids; expected one")
     if kinds == {int}:
@@ -160,10 +168,10 @@ def _check_weights(weights: TermWeights) -> None:
             raise ShapeError(
                 f"sparse has an id outside 0 to {_LARGEST_TERM_ID}; expected one in it"
             )
-    if not set(map(type, weights.values())) <= {int, float, np.float32, np.float64}:
+    given = list(cast("Mapping[Any, Any]", weights).values())
+    if not {type(weight) for weight in given} <= {int, float, np.float32, np.float64}:
         raise ShapeError("sparse has a weight that is no number; expected numbers")
-    with np.errstate(over="ignore"):
-        values = np.array([float(weight) for weight in weights.values()]).astype(np.float32)
+    values = _as_floats(given)
     if not (np.isfinite(values) & (values >= 0)).all():
         raise ShapeError(
             "sparse has a weight that is negative, infinite or NaN as float32; expected finite "
@@ -171,8 +179,16 @@ def _check_weights(weights: TermWeights) -> None:
         )
 
 
+def _as_floats(numbers: Sequence[Any]) -> NDArray[np.float32]:
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(numbers, np.float64).astype(np.float32)
+    except OverflowError:  # a whole number of Python that is too large for any float
+        return np.full(1, np.inf, np.float32)
+
+
 def _matrix(name: str, values: object) -> NDArray[np.float32]:
-    if isinstance(values, list | tuple) and not values:
+    if isinstance(values, list | tuple) and not cast("Sequence[Any]", values):
         return np.zeros((0, 0), np.float32)
     found = _array(name, values, n_axes=2)
     if len(found) > MAX_TOKENS:
@@ -182,7 +198,7 @@ def _matrix(name: str, values: object) -> NDArray[np.float32]:
 
 def _array(name: str, values: object, *, n_axes: int) -> NDArray[np.float32]:
     try:
-        found = np.asarray(values)
+        found: NDArray[Any] = np.asarray(values)
     except ValueError:
         found = np.zeros((), object)
     if found.ndim != n_axes or found.dtype.kind not in "fiu":

@@ -56,6 +56,7 @@ def expected(documents: list[Document], query: Vectors, part: str) -> Mapping[st
             return float(sum(weight * of_doc.get(term, 0.0) for term, weight in of_query.items()))
         if part == "pooled":
             assert query.pooled is not None
+            assert other.pooled is not None
             return float(query.pooled @ other.pooled)
         assert query.tokens is not None
         assert other.tokens is not None
@@ -247,6 +248,8 @@ def test_a_document_of_no_terms_and_no_tokens_is_kept(tmp_path: Path) -> None:
         ({"sparse": {"a": "1"}}, "no number"),
         ({"sparse": {"a": -1}}, "negative"),
         ({"sparse": {"a": 1e300}}, "infinite"),
+        ({"sparse": {"a": 10**400}}, "infinite"),
+        ({"pooled": [10**400]}, "no such array"),
         ({"sparse": {"a": 1, 2: 1}}, "neither"),
         ({"tokens": [[1, 2], [1]]}, "tokens is no such array"),
         ({"tokens": [1, 2]}, "vectors of one length"),

@@ -70,8 +70,11 @@ class CollectionEncoders:
     @property
     def _required(self) -> list[Part]:
         """Parts of vectors that have to be given, told from the specs: nothing is loaded."""
-        names = {signal: spec.partition("?")[0] for signal, spec in self.specs.items()}
-        return [_PARTS[signal] for signal, name in names.items() if name in ("impacts", "given")]
+        return [
+            _PARTS[signal]
+            for signal, spec in self.specs.items()
+            if spec.partition("?")[0] in ("impacts", "given")
+        ]
 
 
 def encoder_specs(setting: Json) -> dict[Signal, str]:
