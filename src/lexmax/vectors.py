@@ -188,7 +188,7 @@ def _as_floats(numbers: Sequence[Any]) -> NDArray[np.float32]:
 
 
 def _matrix(name: str, values: object) -> NDArray[np.float32]:
-    if isinstance(values, list | tuple) and not cast("Sequence[Any]", values):
+    if not isinstance(values, np.ndarray) and values in ([], ()):
         return np.zeros((0, 0), np.float32)
     found = _array(name, values, n_axes=2)
     if len(found) > MAX_TOKENS:

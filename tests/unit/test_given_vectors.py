@@ -224,7 +224,7 @@ def test_an_index_that_is_not_there_takes_no_vectors(tmp_path: Path) -> None:
 
 
 def test_a_document_of_no_terms_and_no_tokens_is_kept(tmp_path: Path) -> None:
-    nothing = Vectors({"sail": 0.0}, np.zeros((0, 8)), np.zeros(16))
+    nothing = Vectors({"sail": 0.0}, [], np.zeros(16))
     with create(tmp_path / "c") as collection:
         collection.add([Document("none", "", vectors=nothing), document(1)])
         collection.flush()
