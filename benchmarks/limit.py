@@ -127,7 +127,7 @@ def _rows(dataset: Dataset, given: argparse.Namespace) -> Iterator[Row]:
     with Collection.open(given.collection) as collection:
         yield _searched(collection, dataset, "sparse")
         yield _searched(collection, dataset, "pooled")
-        yield _searched(collection, dataset, "multivector")
+        yield _searched(collection, dataset, "multivector", 10)
         texts = list(dataset.queries.values())
         encoder = collection.encoders.multivector
         index = _only_index(collection)
@@ -139,18 +139,19 @@ def _rows(dataset: Dataset, given: argparse.Namespace) -> Iterator[Row]:
             yield _row(task, name, coordinates, scores, given.candidates)
 
 
-def _searched(collection: Collection, dataset: Dataset, pipeline: str) -> Row:
-    """As the pipeline ranks; what it does not find in the first thousand has no rank."""
+def _searched(collection: Collection, dataset: Dataset, pipeline: str, depth: int = _DEPTH) -> Row:
+    """As the pipeline ranks; what is not among the first `depth` has no rank."""
     texts = list(dataset.queries.values())
     ranks: list[Ints] = []
     for start, stop in ranges(len(texts), 32):
-        found = collection.search_batch(texts[start:stop], _DEPTH, pipeline=pipeline).doc_ids
+        found = collection.search_batch(texts[start:stop], depth, pipeline=pipeline).doc_ids
         for query_id, doc_ids in zip(list(dataset.queries)[start:stop], found, strict=True):
             place = {doc_id: rank for rank, doc_id in enumerate(doc_ids, start=1)}
             asked = [d for d, grade in dataset.qrels[query_id].items() if grade > 0]
             ranks.append(np.array([place.get(doc_id, 10**9) for doc_id in asked]))
     if pipeline == "multivector":
-        return Row("MaxSim, as it is searched by default", None, _recall(ranks))
+        within = {cutoff: share for cutoff, share in _recall(ranks).items() if int(cutoff) <= depth}
+        return Row(f"MaxSim, searched by default for {depth}", None, within)
     signal = "pooled" if pipeline == "pooled" else "sparse"
     return Row(str(collection.encoders.specs[signal]).partition("?")[0], None, _recall(ranks))
 
@@ -293,8 +294,8 @@ def markdown(found: Mapping[str, Any]) -> str:
     head += [f"{share:.0%} of the {k} best" for k in BEST for share in SHARES]
     lines = [" | ".join(head), "|".join(["---"] * len(head))]
     for row in found["rows"]:
-        cells = [row["name"], *(f"{row['recall'][str(k)]:.3f}" for k in CUTOFFS)]
-        cells += [_reranked_cell(row, n) for n in candidates]
+        cells = [row["name"], *(_cell(row["recall"], k) for k in CUTOFFS)]
+        cells += [_cell(row["reranked"].get(n, {}), CUTOFFS[0]) for n in candidates]
         cells += [
             f"{row['needed'][str(k)][f'{share:.0%}']:,}" if row["needed"] else ""
             for k in BEST
@@ -304,9 +305,8 @@ def markdown(found: Mapping[str, Any]) -> str:
     return "\n".join(f"| {line} |" for line in lines) + "\n"
 
 
-def _reranked_cell(row: Mapping[str, Any], n: str) -> str:
-    found = row["reranked"].get(n)
-    return "" if found is None else f"{found[str(CUTOFFS[0])]:.3f}"
+def _cell(recall: Mapping[str, float], cutoff: int) -> str:
+    return f"{recall[str(cutoff)]:.3f}" if str(cutoff) in recall else ""
 
 
 if __name__ == "__main__":

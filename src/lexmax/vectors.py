@@ -187,8 +187,8 @@ def _as_floats(numbers: Sequence[Any]) -> NDArray[np.float32]:
         return np.full(1, np.inf, np.float32)
 
 
-def _matrix(name: str, values: object) -> NDArray[np.float32]:
-    if not isinstance(values, np.ndarray) and values in ([], ()):
+def _matrix(name: str, values: Any) -> NDArray[np.float32]:
+    if type(values) in (list, tuple) and len(values) == 0:
         return np.zeros((0, 0), np.float32)
     found = _array(name, values, n_axes=2)
     if len(found) > MAX_TOKENS:
