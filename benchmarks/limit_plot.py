@@ -30,7 +30,10 @@ def main() -> None:
     for (left, right), found in zip(axes, every, strict=True):
         _recall(left, found)
         _candidates(right, found)
-    figure.tight_layout()
+    # The names of all curves once, below: a kept encoding has another size in each collection.
+    lines, names = axes[0][1].get_legend_handles_labels()
+    figure.legend(lines, names, loc="lower center", ncol=4, frameon=False, fontsize=8)
+    figure.tight_layout(rect=(0, 0.5 / (3.4 * len(every)), 1, 1))
     figure.savefig(given.out, metadata={"Date": None}, facecolor="white")
 
 
@@ -47,7 +50,15 @@ def _recall(axes: Axes, found: dict[str, Any]) -> None:
         [row["recall"]["2"] for row in plain],
         "o-",
         color=_SCALE[-1],
-        label="FDE alone",
+    )
+    last = plain[len(plain) // 2]
+    axes.annotate(
+        "FDE alone",
+        (last["coordinates"], last["recall"]["2"]),
+        xytext=(0, 8),
+        textcoords="offset points",
+        ha="right",
+        color=_SCALE[-1],
     )
     levels = [row for row in found["rows"] if row not in sized]
     # Names stand at the right of their lines, moved apart where lines are close.
@@ -72,7 +83,6 @@ def _recall(axes: Axes, found: dict[str, Any]) -> None:
     axes.set_xlabel("coordinates of an encoding")
     axes.set_ylabel("R@2")
     axes.set_title(_title(found))
-    axes.legend(frameon=False, loc=(0.02, 0.74))
 
 
 def _candidates(axes: Axes, found: dict[str, Any]) -> None:
@@ -84,11 +94,12 @@ def _candidates(axes: Axes, found: dict[str, Any]) -> None:
         name = row["name"]
         colour = _OTHERS.get(name) or (_KEPT if "kept" in name else next(plain))
         numbers = [int(n) for n in row["curve"]]
-        label = f"FDE as kept, {row['coordinates']:,}" if "kept" in name else name
+        label = "FDE as the collection keeps it" if "kept" in name else name
         style = "-" if name.startswith("FDE") else "--"
         axes.plot(numbers, list(row["curve"].values()), style, color=colour, label=label)
     axes.set_xscale("log")
-    ticks = [n for n in (2, 5, 10, 20, 50, 100, 500, 1000, 5000, 50_000) if n <= found["docs"]]
+    every = (2, 5, 10, 20, 40) if found["docs"] < 100 else (2, 10, 100, 1000, 5000, 50_000)
+    ticks = [n for n in every if n <= found["docs"]]
     axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
     axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     axes.set_xlim(2, found["docs"])
@@ -97,9 +108,6 @@ def _candidates(axes: Axes, found: dict[str, Any]) -> None:
     axes.set_xlabel("candidates")
     axes.set_ylabel("share of the exact two best")
     axes.set_title(_title(found))
-    axes.legend(
-        frameon=False, fontsize=7.5, loc="lower right" if found["docs"] < 1000 else "upper left"
-    )
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ def _section(name: str, one: Reproduction) -> str:
     commands = [*([one.build] if one.build else []), f"{one.evaluate} {expect}"]
     blocks = "\n".join(_wrapped(command) for command in commands)
     quoted = f"\n{one.quoted}\n" if one.quoted else ""
-    time_needed = f"{one.minutes:g} minutes, tolerance {one.tolerance:g}"
+    time_needed = f"about {one.minutes:g} min, tolerance {one.tolerance:g}"
     return (
         f"## {name}\n\n{one.title}. Dataset: `{one.folder}`; {time_needed}.\n\n"
         f"```\n{blocks}\n```\n\n" + "\n".join(_table(one)) + f"\n{quoted}"
@@ -158,13 +158,15 @@ def _section(name: str, one: Reproduction) -> str:
 
 
 def _wrapped(command: str) -> str:
-    """The command over as many lines as it needs."""
+    """The command over as many lines as it needs, an option and its values together if they fit."""
+    first, *options = command.split(" --")
     lines, line = list[str](), ""
-    for word in command.split():
-        if line and len(line) + 1 + len(word) > _WIDTH:
-            lines.append(line)
-            line = "   "
-        line = f"{line} {word}" if line else word
+    for part in [*first.split(), *(f"--{option}" for option in options)]:
+        for word in [part] if len(part) < _WIDTH - 4 else part.split():
+            if line and len(line) + 1 + len(word) > _WIDTH:
+                lines.append(line)
+                line = "   "
+            line = f"{line} {word}" if line else word
     return " \\\n".join([*lines, line])
 
 

@@ -84,7 +84,7 @@ class GivenPooled:
     @property
     def spec(self) -> str:
         """What `Encoders.dense` makes this very encoder from."""
-        return f"given?dim={self.dim}"
+        return f"given-pooled?dim={self.dim}"
 
     @property
     def fingerprint(self) -> str:

@@ -258,7 +258,7 @@ MULTIVECTOR: Mapping[str, Recipe[MultiVectorEncoder]] = MappingProxyType(
 )
 DENSE: Mapping[str, Recipe[DenseEncoder]] = MappingProxyType(
     {
-        "given": Recipe({"dim": Parameter(int)}, _load_given_pooled),
+        "given-pooled": Recipe({"dim": Parameter(int)}, _load_given_pooled),
         "minilm-pooled": Recipe({"max_tokens": Parameter(int, 256)}, _load_minilm_pooled),
         "dense": Recipe(
             {"max_tokens": Parameter(int), "pooling": Parameter(str)}, _load_dense, has_path=True

@@ -26,7 +26,7 @@ _RECIPES: Mapping[Kind, Mapping[str, Recipe[Any]]] = MappingProxyType(
     {"sparse": SPARSE, "multivector": MULTIVECTOR, "pooled": DENSE, "pairs": PAIRS}
 )
 # Takes weights that another tool has computed, not texts.
-_NOT_FOR_TEXTS = frozenset({"given", "impacts"})
+_NOT_FOR_TEXTS = frozenset({"given", "given-pooled", "impacts"})
 # Where a request names none: the learned one rather than the one that counts words.
 _FIRST = ("lexmax-sparse", "minilm", "minilm-pooled")
 

@@ -24,6 +24,10 @@ from lexmax.types import Json
 
 FORMAT, VERSION = "lexmax experiment", 1
 _COSTS = ("ms", "bytes")
+_REQUIRED = (
+    "version", "name", "k", "measures", "lower_is_better", "made", "machine", "versions", "commit",
+    "collections", "systems", "cells", "groups", "overall",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +299,11 @@ def read_results(path: Path | str) -> Results:
         raise EvaluationError(
             f"{path}: holds no results of an experiment; expected results.json of `lexmax "
             "experiment`; check the path"
+        )
+    if missing := [name for name in _REQUIRED if name not in content]:
+        raise EvaluationError(
+            f"{path}: lacks {', '.join(missing)}; expected results.json as `lexmax experiment` "
+            "writes it; run that again"
         )
     if content["version"] != VERSION:
         raise EvaluationError(

@@ -260,7 +260,7 @@ def _style(i: int) -> tuple[str, str]:
 
 def _legend(figure: Any, axis: Any) -> None:
     handles, labels = axis.get_legend_handles_labels()
-    if len(labels) > 1:
+    if labels:
         figure.legend(
             handles,
             labels,

@@ -93,7 +93,7 @@ def report_of(
         else ("without plots: matplotlib is not installed; `pip install 'lexmax[report]'`",)
     )
     content = results.content
-    if not content["finished"]:
+    if not content.get("finished", True):
         notes = (*notes, "not finished: collections or systems of the matrix are missing")
     is_one = len(content["overall"]["collections"]) < 2
     return Report(

@@ -9,6 +9,7 @@ import resource
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,8 @@ def test_descriptors_that_run_out_come_back(tmp_path: Path) -> None:
             assert n_found(ask) == 100
             idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(most)]
             try:
+                while served.n_files() < most - 1:  # until it has taken them
+                    time.sleep(0.01)
                 for method, path, body in (
                     ("POST", DOCUMENTS, documents(100, 1)),
                     ("PUT", "/v1/collections/other", {"multivector": None}),

@@ -38,7 +38,7 @@ def document(i: int) -> Document:
 
 
 def create(path: Path, encoders: Encoders | None = None, **specs: Any) -> Collection:
-    chosen = {"sparse": "impacts", "multivector": "given?dim=8", "pooled": "given?dim=16", **specs}
+    chosen = {"sparse": "impacts", "multivector": "given?dim=8", "pooled": "given-pooled?dim=16", **specs}
     return Collection.create(path, **chosen, encoders=encoders, merge_in_background=False)
 
 
@@ -276,7 +276,7 @@ def test_a_corpus_may_bring_vectors(tmp_path: Path) -> None:
     report = index_corpus(
         tmp_path / "c",
         [str(corpus)],
-        choice=IndexChoice(sparse="impacts", multivector=None, pooled="given?dim=2"),
+        choice=IndexChoice(sparse="impacts", multivector=None, pooled="given-pooled?dim=2"),
         watcher=Silent(),
         max_rejects=5,
     )
@@ -296,6 +296,6 @@ def test_ids_of_terms_are_those_of_the_encoder(tmp_path: Path) -> None:
 
 
 def test_given_needs_its_dimensions() -> None:
-    for kind in (Encoders().multivector, Encoders().dense):
+    for make, spec in ((Encoders().multivector, "given"), (Encoders().dense, "given-pooled")):
         with pytest.raises(EncoderError, match="dim=128"):
-            kind("given")
+            make(spec)

@@ -57,7 +57,7 @@ def test_what_is_no_weight_is_refused(token: str) -> None:
 
 def test_documents_cannot_be_encoded() -> None:
     assert len(Impacts().encode_documents([])) == 0
-    with pytest.raises(EncoderError, match="imported vectors"):
+    with pytest.raises(EncoderError, match="imported or given vectors"):
         Impacts().encode_documents(["hello"])
 
 

@@ -168,7 +168,7 @@ def test_without_matplotlib_there_are_tables_and_a_note(
     [
         ("results.json", b"{}", "holds no results of an experiment"),
         ("results.json", b"[", "cannot be read"),
-        ("results.json", b'{"format": "lexmax experiment", "version": 9}', "has version 9"),
+        ("results.json", b'{"format": "lexmax experiment", "version": 1}', "lacks name, k, "),
         ("other", b"", "cannot be read"),
     ],
 )
@@ -183,3 +183,10 @@ def test_bad_requests_are_refused(out: Path, tmp_path: Path) -> None:
         report_of(out, baseline="nobody")
     with pytest.raises(EvaluationError, match=r"expected it to end in \.html"):
         write_report(report_of(out, plots=False), tmp_path / "r.pdf", out)
+
+
+def test_results_of_another_version_are_refused(out: Path) -> None:
+    path = out / "results.json"
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "version": 9}))
+    with pytest.raises(EvaluationError, match="has version 9, this build reads 1"):
+        report_of(out)

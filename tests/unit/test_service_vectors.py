@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from lexmax.service import Settings, create_app
 
-GIVEN = {"sparse": "impacts", "multivector": "given?dim=2", "pooled": "given?dim=3"}
+GIVEN = {"sparse": "impacts", "multivector": "given?dim=2", "pooled": "given-pooled?dim=3"}
 DOCUMENTS = [
     {
         "doc_id": "a",

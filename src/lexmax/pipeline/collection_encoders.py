@@ -73,7 +73,7 @@ class CollectionEncoders:
         return [
             _PARTS[signal]
             for signal, spec in self.specs.items()
-            if spec.partition("?")[0] in ("impacts", "given")
+            if spec.partition("?")[0] in ("impacts", "given", "given-pooled")
         ]
 
 
