@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -63,7 +64,8 @@ class Door(HttpToolsProtocol):
     def _lane(self) -> LaneName | None:
         """The lane of a usual request on a connection that is kept and has no other under way."""
         parser = self.parser
-        under_way = self.cycle is not None and not self.cycle.response_complete
+        cycle: Any = self.cycle  # None before the first request, which its type does not say
+        under_way = cycle is not None and not cycle.response_complete
         if under_way or parser is None or not parser.should_keep_alive() or parser.should_upgrade():
             return None
         if any(header in _UNUSUAL for header, _ in self.headers):

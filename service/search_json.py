@@ -1,7 +1,7 @@
 """How is a search's result written as JSON? Straight from its values: under load this counts."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -40,5 +40,5 @@ def _without_content(hit: Hit) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return dict(value)
+        return dict(cast("Mapping[str, Any]", value))
     raise TypeError(f"found a value of type {type(value).__name__}; expected one that JSON has")

@@ -182,7 +182,7 @@ def _documents(dataset: Dataset) -> tuple[list[Document], tuple[str, ...]]:
         raise EvaluationError(
             f"{dataset.path}: holds no documents; expected a corpus beside the queries; add it"
         )
-    warnings = []
+    warnings: list[str] = []
     if rejects:
         warnings.append(f"{len(rejects):,} lines of the corpus give no document")
     if len(read) > len(documents):

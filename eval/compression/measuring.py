@@ -165,7 +165,7 @@ def _averaged(figures: Sequence[Figures]) -> dict[str, dict[str, float]]:
 def _spread(figures: Sequence[Figures]) -> dict[str, tuple[float, float]] | None:
     if len(figures) < 2:
         return None
-    found = {}
+    found: dict[str, tuple[float, float]] = {}
     for measure in figures[0]:
         means = [float(np.nanmean(list(one[measure].values()))) for one in figures]
         found[measure] = min(means), max(means)

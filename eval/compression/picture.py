@@ -96,6 +96,10 @@ def _shown(ladder: Ladder) -> tuple[str, str]:
     return _SHOWN.get(ladder.kind, _USUALLY_SHOWN)
 
 
+def _whole(value: float, _place: int) -> str:
+    return f"{value:,.0f}"
+
+
 def _plot(axes: Any, ladder: Ladder, measure: str) -> None:
     for family in dict.fromkeys(row.family for row in ladder.rows):
         rows = [row for row in ladder.rows if row.family == family]
@@ -109,7 +113,7 @@ def _plot(axes: Any, ladder: Ladder, measure: str) -> None:
             axes.plot(x, y, "o", color=colour, markerfacecolor=face, markersize=5, zorder=3)
     _baseline(axes, ladder, measure)
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes.xaxis.set_major_formatter(_whole)
     axes.set_xlabel("bytes a document", color=_INK, fontsize=9)
     axes.set_title(f"{ladder.kind}: {measure}", loc="left", color=_INK, fontsize=10)
     axes.grid(color=_GRID, linewidth=0.8)

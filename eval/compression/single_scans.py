@@ -147,7 +147,7 @@ class RescoredScan:
     def search(self, queries: Floats, k: int) -> Hits:
         """As `Scan`."""
         found = self.first.search(queries, max(k, self.depth))
-        rows = []
+        rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
         for i, query in enumerate(queries):
             ordinals, _ = found.row(i)
             rows.append(best_first(ordinals, self.second.score(query, ordinals), k))

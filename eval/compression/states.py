@@ -4,7 +4,6 @@ Nothing is rounded: a collection keeps bytes or halves, and what codecs lose mus
 float32. Encoding takes much longer than any codec, so what was encoded is kept in a folder.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,13 @@ from numpy.typing import NDArray
 from lexmax.encoders.contract import DenseEncoder, MultiVectorEncoder
 from lexmax.encoders.shared_pass import DocumentPart
 from lexmax.errors import CorruptionError, EvaluationError
+from lexmax.eval.compression.state_files import OFFSETS, POOLED, TOKENS, StateFiles
 from lexmax.eval.files import replace_file
-from lexmax.index.append import NpyAppender
 from lexmax.index.failures import storage_errors
-from lexmax.index.npy import map_npy, write_npy
+from lexmax.index.npy import map_npy
 from lexmax.types import Document, TokenBatch, ranges
 
-_POOLED, _TOKENS, _OFFSETS, _ABOUT = "pooled.npy", "tokens.npy", "offsets.npy", "about.json"
+_ABOUT = "about.json"
 _PART_DOCS = 256
 
 Progress = Callable[[str, int, int], None]
@@ -101,7 +100,7 @@ def encoded_documents(
     """The vectors of documents, mapped from a folder in `cache`; encoded if they are not there.
 
     The folder's name follows from the texts and the encoders, so that others are never taken for
-    these. A job that was stopped begins again.
+    these. A job that was stopped goes on when it is run again.
 
     Raises:
         StorageError: if the folder cannot be written, or is damaged.
@@ -125,45 +124,33 @@ def _encode(
     documents: Sequence[Document], encoders: StudyEncoders, folder: Path, progress: Progress
 ) -> None:
     draft = folder.with_name(folder.name + ".draft")
-    with storage_errors(folder):
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-    files: dict[str, NpyAppender] = {}
-    lengths: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
-    for start, stop in ranges(len(documents), _PART_DOCS):
-        texts = [document.full_text for document in documents[start:stop]]
-        encoded = DocumentPart(
-            texts, sparse=None, multivector=encoders.multivector, pooled=encoders.pooled
-        ).encode()
-        if encoded.pooled is not None:
-            _append(files, draft / _POOLED, encoded.pooled)
-        if encoded.tokens is not None:
-            _append(files, draft / _TOKENS, encoded.tokens.vectors)
-            lengths.append(np.diff(encoded.tokens.offsets))
-        progress("encode", stop, len(documents))
-    for file in files.values():
-        file.close()
-    if encoders.multivector is not None:
-        write_npy(draft / _OFFSETS, np.cumsum(np.concatenate(lengths), dtype=np.int64))
+    multivector, pooled = encoders.multivector, encoders.pooled
+    files = StateFiles(
+        draft,
+        token_dim=multivector.dim if multivector else None,
+        pooled_dim=pooled.dim if pooled else None,
+    )
+    already = files.n_docs
+    for start, stop in ranges(len(documents) - already, _PART_DOCS):
+        part = documents[already + start : already + stop]
+        texts = [document.full_text for document in part]
+        encoded = DocumentPart(texts, sparse=None, multivector=multivector, pooled=pooled).encode()
+        files.append(encoded, len(part))
+        progress("encode", files.n_docs, len(documents))
+    files.close()
     about = {**encoders.fingerprints, "documents": len(documents)}
     replace_file(draft / _ABOUT, [orjson.dumps(about, option=orjson.OPT_INDENT_2)])
     with storage_errors(folder):
         draft.rename(folder)
 
 
-def _append(files: dict[str, NpyAppender], path: Path, rows: NDArray[np.float32]) -> None:
-    if path.name not in files:
-        files[path.name] = NpyAppender(path, np.float32, rows.shape[1:])
-    files[path.name].append(rows.astype(np.float32, copy=False))
-
-
 def _opened(folder: Path, encoders: StudyEncoders, n_docs: int) -> States:
     pooled = tokens = None
     if encoders.pooled is not None:
-        pooled = map_npy(folder / _POOLED, (np.float32,), 2)
+        pooled = map_npy(folder / POOLED, (np.float32,), 2)
     if encoders.multivector is not None:
-        offsets = map_npy(folder / _OFFSETS, (np.int64,), 1)
-        tokens = TokenBatch(np.array(offsets), map_npy(folder / _TOKENS, (np.float32,), 2))
+        offsets = map_npy(folder / OFFSETS, (np.int64,), 1)
+        tokens = TokenBatch(np.array(offsets), map_npy(folder / TOKENS, (np.float32,), 2))
     for rows in (pooled, tokens):
         if rows is not None and len(rows) != n_docs:
             raise CorruptionError(

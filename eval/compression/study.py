@@ -137,7 +137,7 @@ class _Run:
         self, kind: str, ways: Sequence[Way[Any, Any]], vectors: Any, judge: Judge[Any], n: int
     ) -> list[Row]:
         """A row for each way of storing `n` vectors."""
-        rows = []
+        rows: list[Row] = []
         for way in ways:
             rows.append(self._row(way, [judge.measure(way, vectors, self._plan.seed)], n))
             self._progress(kind, len(rows), len(ways))

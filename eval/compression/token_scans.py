@@ -119,7 +119,8 @@ class RescoredTokens:
 def document_blocks(offsets: NDArray[np.int64], n_tokens: int) -> list[tuple[int, int]]:
     """(start, stop) of documents that have about so many tokens together, one document at least."""
     n_docs = len(offsets) - 1
-    blocks, start = [], 0
+    blocks: list[tuple[int, int]] = []
+    start = 0
     while start < n_docs:
         end = int(np.searchsorted(offsets, offsets[start] + n_tokens, "right")) - 1
         stop = min(max(start + 1, end), n_docs)

@@ -44,8 +44,9 @@ def given_texts(
 def from_documents(documents: Sequence[Document], *, seed: int) -> TrainingQueries:
     """A sentence of each of at most 1,000 documents, drawn: what stands in for queries."""
     rng = np.random.default_rng(seed)
-    texts = []
-    for i in rng.permutation(len(documents)).tolist():
+    texts: list[str] = []
+    order: list[int] = rng.permutation(len(documents)).tolist()
+    for i in order:
         sentences = [
             one
             for one in _SENTENCE_END.split(documents[i].text)

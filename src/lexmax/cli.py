@@ -369,7 +369,7 @@ def _evaluate_pipelines(
     parts: dict[str, Evaluation] = {}
     for part, place in zip(datasets, places, strict=True):
         with Collection.open(place) as collection, watch(unit="queries") as watching:
-            parts[part.name] = evaluation = evaluate_pipelines(
+            parts[part.name] = evaluate_pipelines(
                 collection,
                 part,
                 [given_pipeline(name) for name in names or runnable(collection.encoders)],
@@ -382,7 +382,9 @@ def _evaluate_pipelines(
     if is_group:
         for each in parts.values():
             print_report(each, Console())
-    evaluation = averaged_evaluation(dataset.name, parts) if is_group else evaluation
+        evaluation = averaged_evaluation(dataset.name, parts)
+    else:
+        (evaluation,) = parts.values()
     if json is not None:
         to_json(evaluation, json)
     print_report(evaluation, Console())

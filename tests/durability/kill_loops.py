@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from expected import Expected, doc_id_of, document, unique_word
-from load import ALIAS, ANCHOR, ANCHOR_DOCS, MAIN, Load, Sides, Told, searched
+from mixed_load import ALIAS, ANCHOR, ANCHOR_DOCS, MAIN, Load, Sides, Told, searched
 from self_killing import OFTEN, STEPS
 from served import SERVE, Asking, Served
 

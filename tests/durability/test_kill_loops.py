@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from expected import Expected, differences, document
 from kill_loops import Loops
-from load import Sides
+from mixed_load import Sides
 
 
 @pytest.mark.parametrize("seed", [4])

@@ -40,7 +40,7 @@ def weights(seed: int, n: int) -> SparseBatch:
 def publish(catalog: Catalog, layout: Layout, start: int, documents: SparseBatch) -> None:
     """A segment of the serials from start + 1 on."""
     stop = start + len(documents)
-    catalog.upsert(Document(str(i), "") for i in range(start, stop))
+    catalog.upsert([Document(str(i), "") for i in range(start, stop)])
     name = f"{start + 1:012d}-{stop:012d}"
     plan = SegmentPlan(name, np.arange(start + 1, stop + 1), ENCODERS, None)
     writer = SegmentWriter(layout.segment(name), layout.staging(name), plan)

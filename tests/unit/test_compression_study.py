@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 
 from lexmax import cli
 from lexmax.encoders import Encoders
+from lexmax.encoders.contract import DenseEncoder
 from lexmax.errors import EvaluationError
 from lexmax.eval.compression import Choice, Material, StudyEncoders, StudyPlan, gather, study
 from lexmax.eval.compression.files import write_study
 from lexmax.eval.compression.outcomes import MEASURES, recall_of
+from lexmax.eval.compression.states import encoded_documents
 from lexmax.eval.compression.table import markdown
 from lexmax.eval.compression.training_queries import from_documents, from_queries, given_texts
 from lexmax.types import Document
@@ -133,6 +135,49 @@ def test_documents_are_encoded_once(folder: Path, tmp_path: Path) -> None:
     corpus.write_text(corpus.read_text() + '{"_id": "new", "text": "another"}\n')
     gather(Choice(folder, tmp_path / "cache"), StudyEncoders(None, encoder))
     assert encoder.asked == 2
+
+
+class _Fails:
+    """A dense encoder that ends a job in its third part."""
+
+    def __init__(self, inner: DenseEncoder) -> None:
+        self.inner, self.dim = inner, inner.dim
+        self.spec, self.fingerprint = inner.spec, inner.fingerprint
+        self.asked: list[int] = []
+        self.fails = True
+
+    def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
+        self.asked.append(len(texts))
+        if self.fails and len(self.asked) == 3:
+            raise KeyboardInterrupt
+        return self.inner.encode_documents(texts)
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self.inner.encode_queries(texts)
+
+
+def test_a_stopped_job_goes_on_and_gives_the_same(
+    tmp_path: Path, cheap_encoders: Encoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lexmax.eval.compression.states._PART_DOCS", 2)
+    documents = [Document(f"d{i}", f"word{i} and word{i + 1}" * (i != 3)) for i in range(7)]
+    means = cheap_encoders.dense("minilm-pooled")
+    tokens, failing = cheap_encoders.multivector("minilm"), _Fails(means)
+    with pytest.raises(KeyboardInterrupt):
+        encoded_documents(documents, StudyEncoders(tokens, failing), cache=tmp_path)
+    failing.fails = False
+    found = encoded_documents(documents, StudyEncoders(tokens, failing), cache=tmp_path)
+    assert failing.asked == [2, 2, 2, 2, 1]
+    texts = [document.full_text for document in documents]
+    assert found.pooled is not None
+    assert found.tokens is not None
+    np.testing.assert_array_equal(found.pooled, means.encode_documents(texts))
+    batch = tokens.encode_documents(texts)
+    np.testing.assert_array_equal(found.tokens.offsets, batch.offsets)
+    np.testing.assert_array_equal(found.tokens.vectors, batch.vectors)
+    assert sorted(path.name for path in next(tmp_path.iterdir()).iterdir()) == [
+        *("about.json", "offsets.npy", "pooled.npy", "tokens.npy")
+    ]
 
 
 def test_float32_is_exact_and_all_figures_are_there(material: Material) -> None:

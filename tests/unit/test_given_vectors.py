@@ -38,7 +38,8 @@ def document(i: int) -> Document:
 
 
 def create(path: Path, encoders: Encoders | None = None, **specs: Any) -> Collection:
-    chosen = {"sparse": "impacts", "multivector": "given?dim=8", "pooled": "given-pooled?dim=16", **specs}
+    given = {"sparse": "impacts", "multivector": "given?dim=8", "pooled": "given-pooled?dim=16"}
+    chosen: dict[str, Any] = {**given, **specs}
     return Collection.create(path, **chosen, encoders=encoders, merge_in_background=False)
 
 

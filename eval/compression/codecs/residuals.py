@@ -44,9 +44,9 @@ class Residuals:
         means = centroids.vectors.astype(np.float32)
         rest = (vectors - means[centroids.assign(rows)]).ravel()
         some = rest[:: max(1, rest.size // _FITTED)].astype(np.float64)
-        shares = np.arange(2**self.bits)
-        cutoffs = np.quantile(some, shares[1:] / 2**self.bits)
-        values = np.quantile(some, (shares + 0.5) / 2**self.bits)
+        shares: NDArray[np.float64] = np.arange(1 << self.bits) / (1 << self.bits)
+        cutoffs: NDArray[np.float64] = np.quantile(some, shares[1:])
+        values: NDArray[np.float64] = np.quantile(some, shares + 0.5 / (1 << self.bits))
         return FittedResiduals(
             self.bits,
             centroids,
