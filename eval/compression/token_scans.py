@@ -122,7 +122,8 @@ def document_blocks(offsets: NDArray[np.int64], n_tokens: int) -> list[tuple[int
     blocks: list[tuple[int, int]] = []
     start = 0
     while start < n_docs:
-        end = int(np.searchsorted(offsets, offsets[start] + n_tokens, "right")) - 1
+        last = int(offsets[start]) + n_tokens
+        end = int(np.searchsorted(offsets, last, "right")) - 1
         stop = min(max(start + 1, end), n_docs)
         blocks.append((start, stop))
         start = stop
