@@ -190,9 +190,13 @@ class GivenReader:
             raise _no_index("sparse")
         found = np.array(self._ids(weights), dtype=np.uint32)
         values = np.fromiter(weights.values(), np.float64, len(weights))
-        ids, places = np.unique(found, return_inverse=True)
-        # Names whose hashes meet are one term.
-        summed = np.bincount(places, weights=values, minlength=len(ids)).astype(np.float32)
+        order = np.argsort(found)
+        ids, sums = found[order], values[order]
+        if np.any(ids[1:] == ids[:-1]):
+            # Names whose hashes meet are one term.
+            ids, places = np.unique(found, return_inverse=True)
+            sums = np.bincount(places, weights=values, minlength=len(ids))
+        summed = sums.astype(np.float32)
         kept = summed > 0
         return ids[kept], summed[kept]
 
@@ -200,8 +204,7 @@ class GivenReader:
         names = [term for term in weights if isinstance(term, str)]
         if not names:
             return [int(term) for term in weights]
-        encoder = self.encoders.sparse
-        if isinstance(encoder, ReadsNames):
+        if (encoder := self._reads_names) is not None:
             return encoder.term_ids(names)
         if unknown := next((name for name in names if name not in self._by_name), None):
             raise ShapeError(
@@ -209,6 +212,12 @@ class GivenReader:
                 "has not; expected its terms, or their ids"
             )
         return [self._by_name[name] for name in names]
+
+    @cached_property
+    def _reads_names(self) -> "ReadsNames | None":
+        # Once: telling that an object keeps a protocol takes longer than reading a document.
+        encoder = self.encoders.sparse
+        return encoder if isinstance(encoder, ReadsNames) else None
 
     @cached_property
     def _by_name(self) -> Mapping[str, int]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -15,6 +16,8 @@ from lexmax.types import SparseBatch, TermStatistics
 
 _MOST_SEEDS = 64
 _LARGEST = float(np.finfo(np.float32).max)
+# Vectors come with the same few terms again and again.
+_known_id = lru_cache(maxsize=1 << 15)(term_id_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class Impacts:
 
     def term_ids(self, terms: Sequence[str]) -> list[int]:
         """Ids of terms, known or not."""
-        return [term_id_of(term, self.seed if term in self._apart else 0) for term in terms]
+        return [_known_id(term, self.seed if term in self._apart else 0) for term in terms]
 
     def fitted(self, sample: Sequence[str]) -> "Impacts":
         """Itself: it takes nothing from documents."""

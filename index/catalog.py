@@ -8,23 +8,30 @@ this file.
 
 import sqlite3
 import threading
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import repeat
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError
-from lexmax.index import document_rows, ingest_rows, segment_rows, vector_rows
+from lexmax.index import (
+    document_rows,
+    ingest_rows,
+    many_rows,
+    segment_rows,
+    vector_rows,
+    vocabulary,
+)
 from lexmax.index.document_rows import LAST_PUBLISHED, REPLACED_UNSEEN, UNSEEN, UpsertCount
 from lexmax.index.failures import storage_errors
 from lexmax.index.schema import create_file, open_file
 from lexmax.index.segment_rows import SegmentRow
 from lexmax.types import Document, Json
-from lexmax.vectors import NOTHING, GivenRow
+from lexmax.vectors import GivenRow
 
 
 class Catalog:
@@ -122,32 +129,38 @@ class Catalog:
         documents: Sequence[Document],
         *,
         given: Sequence[GivenRow] = (),
+        names: Sequence[tuple[int, str]] = (),
         ingest: tuple[str, int] | None = None,
     ) -> UpsertCount:
         """Store documents in one transaction; a known doc_id is replaced, the last one wins.
 
-        `given` are the vectors that came with each, nothing for none. `ingest`, (sources, entries
-        consumed), records in the same transaction how far reading a corpus has come; readers see
-        its documents when their segment is published.
+        `given` are the vectors that came with each, nothing for none, and `names` what the ids of
+        their terms are called where no text holds them. `ingest`, (sources, entries consumed),
+        records in the same transaction how far reading a corpus has come; readers see its
+        documents when their segment is published.
         """
         count = UpsertCount()
         with self._writing() as connection:
+            if names:
+                vocabulary.insert_terms(connection, names)
             if given:
                 vector_rows.create(connection)
             known = vector_rows.exists(connection)
             if ingest is None:
-                n = document_rows.delete_unseen(connection, (one.doc_id for one in documents))
+                n = document_rows.delete_unseen(connection, [one.doc_id for one in documents])
                 count = UpsertCount(-n, n)  # each is inserted as if it were new
-            for document, row in zip(documents, given or repeat(NOTHING), strict=False):
-                count += document_rows.upsert(connection, document, row, has_vectors=known)
+            count += document_rows.store(connection, documents, given, has_vectors=known)
             if ingest is not None:
                 ingest_rows.remember(connection, *ingest, n_new=count.added + count.replaced)
+            if count.replaced or ingest is not None:
+                _note_deletions(connection)
         return count
 
     def delete(self, doc_ids: Iterable[str]) -> int:
         """Mark documents deleted in one transaction; how many there were."""
         with self._writing() as connection:
-            return sum(document_rows.delete(connection, doc_id) for doc_id in doc_ids)
+            _note_deletions(connection)
+            return document_rows.delete(connection, doc_ids)
 
     def ingest_position(self, sources: str) -> int:
         """Entries of these sources that an interrupted ingest has consumed; 0 if none was."""
@@ -157,6 +170,7 @@ class Catalog:
     def end_ingests(self) -> None:
         """Nothing is being ingested any more: what is pending is searchable at once."""
         with self._writing() as connection:
+            _note_deletions(connection)
             ingest_rows.end(connection)
 
     def segments(self) -> list[SegmentRow]:
@@ -182,6 +196,7 @@ class Catalog:
     def publish(self, segment: SegmentRow) -> None:
         """Make a finished segment part of the collection: the one step that readers see."""
         with self._writing() as connection:
+            _note_deletions(connection)
             segment_rows.publish(connection, segment)
 
     def replace_segments(
@@ -197,21 +212,24 @@ class Catalog:
         """
         first, last = old[0].first_serial, old[-1].last_serial
         with self._writing() as connection:
+            _note_deletions(connection)
             segment_rows.withdraw(connection, [row.segment_id for row in old])
             if new is not None:
                 segment_rows.publish(connection, new)
             n_gone = document_rows.purge(connection, first, last, kept=kept)
-            connection.execute(
-                "INSERT OR REPLACE INTO settings SELECT 'purged', CAST(value AS INTEGER) + 1 "
-                "FROM settings WHERE name = 'generation'"
-            )
+            _note(connection, "purged")
         return n_gone
 
     def purged(self) -> int:
         """The generation that last forgot documents: older snapshots may hold some of them."""
-        with self._reading() as connection:
-            row = connection.execute("SELECT value FROM settings WHERE name = 'purged'").fetchone()
-        return 0 if row is None else int(row[0])
+        return cast("int", self.setting("purged") or 0)
+
+    def last_deletion(self) -> int | None:
+        """The generation that last changed which documents a search must not find.
+
+        None where a release has written this catalog that did not note it.
+        """
+        return cast("int | None", self.setting("last_deletion"))
 
     def last_published(self) -> int:
         """The last serial that a segment covers; 0 where there is none."""
@@ -222,10 +240,7 @@ class Catalog:
     def last_serial(self) -> int:
         """Of the documents that were ever stored; 0 where there was none."""
         with self._reading() as connection:
-            row = connection.execute(
-                "SELECT seq FROM sqlite_sequence WHERE name = 'documents'"
-            ).fetchone()
-        return 0 if row is None else int(row[0])
+            return document_rows.last_serial(connection)
 
     def searchable_pending(self) -> NDArray[np.int64]:
         """Serials of documents past the last segment that a search finds: none of an ingest.
@@ -259,8 +274,7 @@ class Catalog:
 
     def _serials(self, statement: str, values: tuple[int, ...]) -> NDArray[np.int64]:
         with self._reading() as connection:
-            rows = connection.execute(statement, values).fetchall()
-        return np.array([row[0] for row in rows], dtype=np.int64)
+            return many_rows.serials(connection, statement, values)
 
     def documents(self, serials: Sequence[int] | NDArray[np.int64]) -> list[Document]:
         """The documents with these serials, in this order, deleted or not.
@@ -268,17 +282,7 @@ class Catalog:
         Raises:
             CorruptionError: if one is not in the catalog.
         """
-        found: list[Document] = []
-        with self._reading() as connection:
-            for serial in serials:
-                row = connection.execute(
-                    "SELECT doc_id, text, title, metadata FROM documents WHERE serial = ?",
-                    (int(serial),),
-                ).fetchone()
-                if row is None:
-                    raise CorruptionError(f"{self.path}: holds no document {int(serial)}")
-                found.append(document_rows.document_of(row))
-        return found
+        return list(map(document_rows.document_of, self._rows(serials, document_rows.COLUMNS)))
 
     def vectors(self, serials: Sequence[int] | NDArray[np.int64]) -> Sequence[GivenRow]:
         """What came with the documents of these serials, in this order; () if nothing did.
@@ -289,7 +293,7 @@ class Catalog:
         with self._reading() as connection:
             if not vector_rows.exists(connection):
                 return ()
-            found = vector_rows.read(connection, map(int, serials))
+            found = vector_rows.read(connection, [int(serial) for serial in serials])
         return () if all(row.is_empty for row in found) else found
 
     def n_without_terms(self, first: int, last: int) -> int:
@@ -299,10 +303,9 @@ class Catalog:
 
     def metadata(self, serials: NDArray[np.int64]) -> list[Mapping[str, Json]]:
         """Metadata of the documents with these serials, in this order; none of forgotten ones."""
-        statement = "SELECT metadata FROM documents WHERE serial = ?"
         with self._reading() as connection:
-            rows = [connection.execute(statement, (int(one),)).fetchone() for one in serials]
-        return [{} if row is None else orjson.loads(row[0]) for row in rows]
+            rows = many_rows.by_serial(connection, "documents", "metadata", serials.tolist())
+        return [orjson.loads(rows[one][0]) if one in rows else {} for one in serials.tolist()]
 
     def doc_ids(self, serials: NDArray[np.int64]) -> list[str]:
         """External ids of the documents with these serials, in this order.
@@ -310,15 +313,17 @@ class Catalog:
         Raises:
             CorruptionError: if one is not in the catalog.
         """
-        found: list[str] = []
+        return [row[0] for row in self._rows(serials, "doc_id")]
+
+    def _rows(
+        self, serials: Sequence[int] | NDArray[np.int64], columns: str
+    ) -> Iterator[Sequence[str]]:
+        wanted = [int(serial) for serial in serials]
         with self._reading() as connection:
-            statement = "SELECT doc_id FROM documents WHERE serial = ?"
-            for serial in serials:
-                row = connection.execute(statement, (int(serial),)).fetchone()
-                if row is None:
-                    raise CorruptionError(f"{self.path}: holds no document {int(serial)}")
-                found.append(row[0])
-        return found
+            rows = many_rows.by_serial(connection, "documents", columns, wanted)
+        if missing := next((serial for serial in wanted if serial not in rows), None):
+            raise CorruptionError(f"{self.path}: holds no document {missing}")
+        return (rows[serial] for serial in wanted)
 
     def versions(self, doc_ids: Iterable[str]) -> NDArray[np.int64]:
         """Serials of every stored version of these documents, ascending; unknown ids have none."""
@@ -329,8 +334,7 @@ class Catalog:
         """The living document with this id."""
         with self._reading() as connection:
             row = connection.execute(
-                "SELECT doc_id, text, title, metadata FROM documents "
-                "WHERE doc_id = ? AND deleted = 0",
+                f"SELECT {document_rows.COLUMNS} FROM documents WHERE doc_id = ? AND deleted = 0",
                 (doc_id,),
             ).fetchone()
         return None if row is None else document_rows.document_of(row)
@@ -376,4 +380,18 @@ class Catalog:
 def _bump_generation(connection: sqlite3.Connection) -> None:
     connection.execute(
         "UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE name = 'generation'"
+    )
+
+
+def _note_deletions(connection: sqlite3.Connection) -> None:
+    """This transaction may change which documents a search must not find."""
+    _note(connection, "last_deletion")
+
+
+def _note(connection: sqlite3.Connection, event: str) -> None:
+    """Keep the generation of this transaction under a name."""
+    connection.execute(
+        "INSERT OR REPLACE INTO settings SELECT ?, CAST(value AS INTEGER) + 1 "
+        "FROM settings WHERE name = 'generation'",
+        (event,),
     )

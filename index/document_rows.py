@@ -4,8 +4,9 @@ Every function works inside the transaction of its caller.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import orjson
@@ -13,7 +14,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from lexmax.errors import DocumentError
-from lexmax.index import vector_rows
+from lexmax.index import many_rows, vector_rows
 from lexmax.types import Document
 from lexmax.vectors import NOTHING, GivenRow
 
@@ -30,6 +31,9 @@ REPLACED_UNSEEN = (
     f"(deleted = 1 AND serial < {FIRST_UNSEEN} AND COALESCE(replaced_by, 0) >= {FIRST_UNSEEN}"
     f" AND replaced_by <= {LAST_UNSEEN} AND replaced_by > {LAST_PUBLISHED})"
 )
+
+COLUMNS = "doc_id, text, title, metadata"
+"""What `document_of` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,71 +52,62 @@ class UpsertCount:
         )
 
 
-def upsert(
+def store(
     connection: sqlite3.Connection,
-    document: Document,
-    given: GivenRow = NOTHING,
+    documents: Sequence[Document],
+    given: Sequence[GivenRow] = (),
     *,
     has_vectors: bool = False,
 ) -> UpsertCount:
-    """Store one document; the living version of its doc_id, if any, is marked deleted.
+    """Store documents in order; the living version of a doc_id, if any, is marked deleted.
 
-    `given` are the vectors that came with it, `has_vectors` whether the catalog has their table.
+    `given` are the vectors that came with each, () for none, `has_vectors` whether the catalog has
+    their table.
     """
-    new = (document.title, document.text, _metadata(document))
-    row = connection.execute(
-        "SELECT serial, title, text, metadata FROM documents WHERE doc_id = ? AND deleted = 0",
-        (document.doc_id,),
-    ).fetchone()
-    if row is None:
-        _insert(connection, document.doc_id, *new, given=given)
-        return UpsertCount(added=1)
-    has_same_vectors = not has_vectors or vector_rows.is_same(connection, row[0], given)
-    if row[1:] == new and has_same_vectors:
-        return UpsertCount(unchanged=1)
-    # In this order, because an id has one living row.
-    connection.execute("UPDATE documents SET deleted = 1 WHERE serial = ?", row[:1])
-    serial = _insert(connection, document.doc_id, *new, given=given)
-    connection.execute("UPDATE documents SET replaced_by = ? WHERE serial = ?", (serial, row[0]))
-    return UpsertCount(replaced=1)
+    count = UpsertCount()
+    for start, stop in _distinct([document.doc_id for document in documents]):
+        some = documents[start:stop]
+        vectors = given[start:stop] if given else [NOTHING] * len(some)
+        count += _store(connection, some, vectors, has_vectors=has_vectors)
+    return count
 
 
-def delete(connection: sqlite3.Connection, doc_id: str) -> int:
-    """Mark a document deleted; 1 if there was one."""
-    # Nor may an older version be found that an ingest has replaced but not yet published.
-    connection.execute(
-        f"UPDATE documents SET replaced_by = NULL WHERE doc_id = ? AND {REPLACED_UNSEEN}"
-        " AND EXISTS (SELECT 1 FROM ingests)",
-        (doc_id,),
-    )
-    return connection.execute(
-        "UPDATE documents SET deleted = 1 WHERE doc_id = ? AND deleted = 0", (doc_id,)
-    ).rowcount
+def last_serial(connection: sqlite3.Connection) -> int:
+    """Of the documents that were ever stored; 0 where there was none."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'documents'").fetchone()
+    return 0 if row is None else int(row[0])
 
 
-def delete_unseen(connection: sqlite3.Connection, doc_ids: Iterable[str]) -> int:
+def delete(connection: sqlite3.Connection, doc_ids: Iterable[str]) -> int:
+    """Mark documents deleted; how many there were."""
+    wanted = list(doc_ids)
+    if connection.execute("SELECT 1 FROM ingests LIMIT 1").fetchone() is not None:
+        # Nor may an older version be found that an ingest has replaced but not yet published.
+        found_still = f"UPDATE documents SET replaced_by = NULL WHERE {REPLACED_UNSEEN} AND doc_id"
+        many_rows.change_in(connection, found_still, wanted)
+    living = "UPDATE documents SET deleted = 1 WHERE deleted = 0 AND doc_id"
+    return many_rows.change_in(connection, living, wanted)
+
+
+def delete_unseen(connection: sqlite3.Connection, doc_ids: Sequence[str]) -> int:
     """Give up the versions of these documents that no search has seen; how many there were.
 
     Whoever stores them now wants to find them at once, and no older version beside.
     """
     if connection.execute("SELECT 1 FROM ingests LIMIT 1").fetchone() is None:
         return 0
-    statement = f"SELECT 1 FROM documents WHERE doc_id = ? AND deleted = 0 AND {UNSEEN}"
-    return sum(
-        delete(connection, doc_id)
-        for doc_id in doc_ids
-        if connection.execute(statement, (doc_id,)).fetchone() is not None
-    )
+    unseen = f"documents WHERE deleted = 0 AND {UNSEEN} AND doc_id"
+    found = many_rows.where_in(connection, "doc_id", unseen, doc_ids)
+    return delete(connection, {row[0] for row in found})
 
 
 def purge(connection: sqlite3.Connection, first: int, last: int, *, kept: NDArray[np.int64]) -> int:
     """Forget deleted documents from serial `first` to `last` but the kept; how many there were."""
-    rows = connection.execute(
-        "SELECT serial FROM documents WHERE deleted = 1 AND serial BETWEEN ? AND ?", (first, last)
-    )
-    gone = np.setdiff1d(np.array([row[0] for row in rows], dtype=np.int64), kept)
-    connection.executemany(
-        "DELETE FROM documents WHERE serial = ?", ((int(serial),) for serial in gone)
+    deleted = "SELECT serial FROM documents WHERE deleted = 1 AND serial BETWEEN ? AND ?"
+    gone = np.setdiff1d(many_rows.serials(connection, deleted, (first, last)), kept)
+    connection.execute(
+        "DELETE FROM documents WHERE serial IN (SELECT value FROM json_each(?))",
+        (orjson.dumps(gone.tolist()).decode(),),
     )
     # What a forgotten version replaced must not be taken for unpublished because no segment
     # covers its successor any more.
@@ -126,13 +121,11 @@ def purge(connection: sqlite3.Connection, first: int, last: int, *, kept: NDArra
 
 def versions(connection: sqlite3.Connection, doc_ids: Iterable[str]) -> list[int]:
     """Serials of every stored version of these documents, in no order."""
+    wanted = list(doc_ids)
     found: list[int] = []
-    for doc_id in doc_ids:
-        for deleted in (0, 1):  # an index each
-            rows = connection.execute(
-                f"SELECT serial FROM documents WHERE doc_id = ? AND deleted = {deleted}", (doc_id,)
-            )
-            found.extend(row[0] for row in rows)
+    for deleted in (0, 1):  # an index each
+        source = f"documents WHERE deleted = {deleted} AND doc_id"
+        found.extend(row[0] for row in many_rows.where_in(connection, "serial", source, wanted))
     return found
 
 
@@ -142,29 +135,73 @@ def changed(connection: sqlite3.Connection) -> list[int]:
     return [row[0] for row in stored if _checksum(*row[1:5]) != row[5]]
 
 
-def document_of(row: tuple[str, str, str, str]) -> Document:
+def document_of(row: Sequence[str]) -> Document:
     """The document of a row (doc_id, text, title, metadata)."""
     doc_id, text, title, metadata = row
     return Document(doc_id, text, title, orjson.loads(metadata))
 
 
-def _insert(
+def _store(
     connection: sqlite3.Connection,
-    doc_id: str,
-    title: str,
-    text: str,
-    metadata: str,
+    documents: Sequence[Document],
+    given: Sequence[GivenRow],
     *,
-    given: GivenRow,
-) -> int:
-    cursor = connection.execute(
-        "INSERT INTO documents (doc_id, title, text, metadata, xxh3) VALUES (?, ?, ?, ?, ?)",
-        (doc_id, title, text, metadata, _checksum(doc_id, title, text, metadata)),
-    )
-    serial = int(cursor.lastrowid or 0)
-    if not given.is_empty:
-        vector_rows.insert(connection, serial, given)
-    return serial
+    has_vectors: bool,
+) -> UpsertCount:
+    """As `store`, where no doc_id stands twice."""
+    living = _living(connection, [document.doc_id for document in documents])
+    serial = last_serial(connection)
+    rows: list[tuple[str | int, ...]] = []
+    replaced: list[tuple[int, int]] = []
+    vectors: list[tuple[int, GivenRow]] = []
+    for document, row in zip(documents, given, strict=True):
+        new = (document.title, document.text, _metadata(document))
+        before, *old = living.get(document.doc_id, (0,))
+        if tuple(old) == new and (not has_vectors or vector_rows.is_same(connection, before, row)):
+            continue
+        serial += 1
+        rows.append((serial, document.doc_id, *new, _checksum(document.doc_id, *new)))
+        if before:
+            replaced.append((before, serial))
+        if not row.is_empty:
+            vectors.append((serial, row))
+    _replace(connection, replaced)
+    many_rows.insert(connection, "documents", "serial, doc_id, title, text, metadata, xxh3", rows)
+    vector_rows.insert(connection, vectors)
+    n_new, n_replaced = len(rows) - len(replaced), len(replaced)
+    return UpsertCount(n_new, n_replaced, len(documents) - len(rows))
+
+
+def _living(connection: sqlite3.Connection, doc_ids: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Serial, title, text and metadata of those of these documents that there are."""
+    columns = "doc_id, serial, title, text, metadata"
+    source = "documents WHERE deleted = 0 AND doc_id"
+    return {row[0]: row[1:] for row in many_rows.where_in(connection, columns, source, doc_ids)}
+
+
+def _replace(connection: sqlite3.Connection, pairs: Sequence[tuple[int, int]]) -> None:
+    """Mark the first of each pair deleted, replaced by the second, which is about to be stored.
+
+    In this order, because an id has one living row.
+    """
+    if pairs:
+        connection.execute(
+            "UPDATE documents SET deleted = 1, replaced_by = json_extract(pair.value, '$[1]')"
+            " FROM json_each(?) AS pair WHERE serial = json_extract(pair.value, '$[0]')",
+            (orjson.dumps(pairs).decode(),),
+        )
+
+
+def _distinct(doc_ids: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Consecutive (start, stop) that cover all; no id stands twice between two."""
+    start, seen = 0, set[str]()
+    for place, doc_id in enumerate(doc_ids):
+        if doc_id in seen:
+            yield start, place
+            start, seen = place, set[str]()
+        seen.add(doc_id)
+    if start < len(doc_ids):
+        yield start, len(doc_ids)
 
 
 def _checksum(doc_id: str, title: str, text: str, metadata: str) -> int:

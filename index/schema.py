@@ -4,13 +4,14 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
-from lexmax.errors import CorruptionError, IndexFormatError
+from lexmax.errors import CorruptionError, IndexFormatError, StorageError
 from lexmax.index.durable import sync_file, sync_folder
 from lexmax.index.failures import storage_errors
 
 FILE_NAME = "catalog.sqlite"
 FORMAT_VERSION = 1
 OLDEST_READABLE = 1
+_OLDEST_SQLITE = (3, 38)
 _APPLICATION_ID = 0x4C58_4D58  # "LXMX"
 
 _SCHEMA = f"""
@@ -49,6 +50,7 @@ PRAGMA user_version = {FORMAT_VERSION};
 
 def create_file(path: Path, settings: Mapping[str, str]) -> None:
     """Make an empty catalog with these settings; it is there whole or not at all."""
+    _require_sqlite()
     draft = path.with_name(path.name + ".new")
     with storage_errors(path):
         draft.unlink(missing_ok=True)
@@ -70,6 +72,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         CorruptionError: if the file is no catalog of ours.
         IndexFormatError: if another format version wrote it.
     """
+    _require_sqlite()
     with storage_errors(path):
         connection = _connect(path)
         application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -88,6 +91,19 @@ def open_file(path: Path) -> sqlite3.Connection:
             "the release that wrote it"
         )
     return connection
+
+
+def _require_sqlite() -> None:
+    """Many rows pass as JSON (many_rows.py), and replacing them takes UPDATE FROM.
+
+    Raises:
+        StorageError: if the SQLite of this Python is older than both.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StorageError(
+            f"this Python brings SQLite {sqlite3.sqlite_version}; expected "
+            f"{'.'.join(map(str, _OLDEST_SQLITE))} or later; use another build of Python"
+        )
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -24,43 +24,13 @@ from lexmax.index.multivector_engines import (
     SparseSource,
 )
 from lexmax.index.neighbours import Edges
+from lexmax.index.part import Part
 from lexmax.index.passage_rows import n_passages, rows_of
 from lexmax.index.predicates import Predicate, check
 from lexmax.index.segment import Segment
-from lexmax.types import Hits, SparseBatch, TokenBatch, best_first
+from lexmax.types import Hits, SparseBatch, TokenBatch, absent, best_first
 
 Number = TypeVar("Number", np.int64, np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One segment in a snapshot: where its ordinals begin, and which of its documents live.
-
-    All passages of a document live, or none.
-    """
-
-    segment: Segment
-    base: int
-    alive: NDArray[np.bool_] | None
-
-    @staticmethod
-    def of(segment: Segment, base: int, deleted: NDArray[np.int64]) -> "Part":
-        """The part without the documents of these serials (ascending)."""
-        dead = rows_of(segment.serials, deleted)
-        if len(dead) == 0:
-            return Part(segment, base, None)
-        alive = np.ones(len(segment), dtype=bool)
-        alive[dead] = False
-        return Part(segment, base, alive)
-
-    @property
-    def n_living(self) -> int:
-        """Documents that a search can return."""
-        return len(self.segment) if self.alive is None else int(self.alive.sum())
-
-    def restricted(self, mask: NDArray[np.bool_]) -> "Part":
-        """The part with only those of its living documents where `mask` (n_docs,) is True."""
-        return replace(self, alive=mask if self.alive is None else self.alive & mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +48,36 @@ class Snapshot:
         deleted: NDArray[np.int64],
         *,
         fields: Fields | None = None,
+        like: "Snapshot | None" = None,
     ) -> "Snapshot":
         """A snapshot of segments, in the order of their serials, without deleted serials.
 
-        All segments have columns of the declared `fields`.
+        All segments have columns of the declared `fields`. What is the same in `like`, which was
+        made with the same deleted serials, is taken from there.
         """
-        bases = np.cumsum([0, *(len(segment) for segment in segments)])
-        parts = (
-            Part.of(segment, int(base), deleted)
-            for segment, base in zip(segments, bases[:-1], strict=True)
-        )
+        known = {id(part.segment): part for part in like.parts} if like is not None else {}
+        parts: list[Part] = []
+        base = 0
+        for segment in segments:
+            part = known.get(id(segment))
+            same = part is not None and part.base == base
+            parts.append(part if part and same else Part.of(segment, base, deleted))
+            base += len(segment)
         return Snapshot(generation, tuple(parts), fields or {})
+
+    def then(
+        self,
+        segments: Sequence[Segment],
+        *,
+        wanted: NDArray[np.int64],
+    ) -> "Snapshot":
+        """This snapshot and more segments, of which only the documents of these serials live."""
+        parts = list(self.parts)
+        base = self.n_docs
+        for segment in segments:
+            parts.append(Part.of(segment, base, np.unique(absent(segment.serials, wanted))))
+            base += len(segment)
+        return replace(self, parts=tuple(parts))
 
     @property
     def n_docs(self) -> int:

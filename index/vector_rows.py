@@ -6,13 +6,15 @@ its caller. Token vectors are stored as float16, which is what the token store k
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError
+from lexmax.index import many_rows
 from lexmax.vectors import NOTHING, GivenRow
 
 _TABLE = """
@@ -32,6 +34,11 @@ CREATE TRIGGER IF NOT EXISTS forget_vectors AFTER DELETE ON documents
 BEGIN DELETE FROM vectors WHERE serial = OLD.serial; END
 """
 _COLUMNS = "terms, weights, dim, tokens, pooled"
+# Blobs as text. Token vectors are too many bytes for that and are read a document at a time.
+_READ = ", ".join(
+    column if column in ("dim", "xxh3") else f"iif({column} IS NULL, NULL, hex({column}))"
+    for column in ("terms", "weights", "dim", "pooled", "xxh3")
+)
 
 _Packed = tuple[bytes | None, bytes | None, int | None, bytes | None, bytes | None]
 
@@ -48,13 +55,11 @@ def create(connection: sqlite3.Connection) -> None:
     connection.execute(_TRIGGER)
 
 
-def insert(connection: sqlite3.Connection, serial: int, given: GivenRow) -> None:
-    """Store what came with the document of this serial; the table is there."""
-    packed = _packed(given)
-    connection.execute(
-        f"INSERT INTO vectors (serial, {_COLUMNS}, xxh3) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (serial, *packed, _checksum(serial, packed)),
-    )
+def insert(connection: sqlite3.Connection, given: Sequence[tuple[int, GivenRow]]) -> None:
+    """Store what came with the documents of these serials; the table is there."""
+    packed = [(serial, _packed(row)) for serial, row in given]
+    rows = [(serial, *one, _checksum(serial, one)) for serial, one in packed]
+    many_rows.insert(connection, "vectors", f"serial, {_COLUMNS}, xxh3", rows)
 
 
 def is_same(connection: sqlite3.Connection, serial: int, given: GivenRow) -> bool:
@@ -65,13 +70,15 @@ def is_same(connection: sqlite3.Connection, serial: int, given: GivenRow) -> boo
     return not given.is_empty and row[:-1] == _packed(given)
 
 
-def read(connection: sqlite3.Connection, serials: Iterable[int]) -> list[GivenRow]:
+def read(connection: sqlite3.Connection, serials: Sequence[int]) -> list[GivenRow]:
     """What came with the documents of these serials, in this order; the table is there.
 
     Raises:
         CorruptionError: if a row is not what was stored.
     """
-    return [_given(serial, _row(connection, serial)) for serial in serials]
+    found = many_rows.by_serial(connection, "vectors", _READ, serials)
+    rows = {serial: _stored(connection, serial, row) for serial, row in found.items()}
+    return [_given(serial, rows.get(serial)) for serial in serials]
 
 
 def changed(connection: sqlite3.Connection) -> list[int]:
@@ -96,6 +103,20 @@ def _row(connection: sqlite3.Connection, serial: int) -> tuple[object, ...] | No
         f"SELECT {_COLUMNS}, xxh3 FROM vectors WHERE serial = ?", (int(serial),)
     ).fetchone()
     return found
+
+
+def _stored(connection: sqlite3.Connection, serial: int, read: Sequence[Any]) -> tuple[object, ...]:
+    """The row, of what `_READ` has found of it."""
+    terms, weights, dim, pooled, xxh3 = read
+    tokens = None
+    if dim is not None:
+        statement = "SELECT tokens FROM vectors WHERE serial = ?"
+        tokens = connection.execute(statement, (serial,)).fetchone()[0]
+    return _bytes(terms), _bytes(weights), dim, tokens, _bytes(pooled), xxh3
+
+
+def _bytes(hexadecimal: str | None) -> bytes | None:
+    return None if hexadecimal is None else bytes.fromhex(hexadecimal)
 
 
 def _packed(given: GivenRow) -> _Packed:
@@ -137,9 +158,6 @@ def _floats(packed: object, dtype: str) -> NDArray[np.float32]:
 
 def _checksum(serial: int, packed: Iterable[object]) -> int:
     """xxh3-64 of the serial and each part with its length, as SQLite's signed integer."""
-    digest = xxhash.xxh3_64()
-    for part in (serial, *packed):
-        data = part if isinstance(part, bytes) else repr(part).encode()
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
-    return int.from_bytes(digest.digest(), "big", signed=True)
+    parts = [part if isinstance(part, bytes) else repr(part).encode() for part in (serial, *packed)]
+    joined = b"".join(piece for part in parts for piece in (len(part).to_bytes(8, "little"), part))
+    return int.from_bytes(xxhash.xxh3_64_digest(joined), "big", signed=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import xxhash
 
+from lexmax.index import many_rows
 from lexmax.index.failures import storage_errors
 from lexmax.index.schema import open_file
 
@@ -28,13 +29,16 @@ def write_terms(catalog: Path, terms: Iterable[tuple[int, str]]) -> None:
     try:
         with storage_errors(catalog), connection:
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_TABLE)
-            connection.executemany(
-                "INSERT OR REPLACE INTO vocabulary VALUES (?, ?, ?)",
-                ((term_id, term, _checksum(term_id, term)) for term_id, term in terms),
-            )
+            insert_terms(connection, terms)
     finally:
         connection.close()
+
+
+def insert_terms(connection: sqlite3.Connection, terms: Iterable[tuple[int, str]]) -> None:
+    """As `write_terms`, inside the transaction of the caller."""
+    connection.execute(_TABLE)
+    rows = [(term_id, term, _checksum(term_id, term)) for term_id, term in terms]
+    many_rows.insert(connection, "vocabulary", "term_id, term, xxh3", rows, replacing=True)
 
 
 def read_terms(catalog: Path) -> dict[int, str]:

@@ -7,6 +7,7 @@ part and ends with the same bytes. Publishing is one transaction; until then rea
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -39,6 +40,8 @@ from lexmax.types import Json, TokenBatch, ranges
 PART_DOCS = 512
 # Four windows of the sparse index; bounds the memory of a build.
 SEGMENT_DOCS = 1 << 18
+# What is encoded is forced to the disk so often: a kill costs no more than this again.
+_LOST_SECONDS = 1.0
 _SAMPLE_DOCS = 20_000
 
 
@@ -172,7 +175,7 @@ class _Build:
     def run(self, watcher: Watcher) -> None:
         total = len(self.plan.serials)
         watcher.advance("encode", self.done, total)
-        done = self.done
+        done, remembered = self.done, time.monotonic()
         parts = encoded_parts(
             self._inputs(), sparse=self.sparse, multivector=self.multivector, pooled=self.pooled
         )
@@ -181,9 +184,12 @@ class _Build:
                 with storage_errors(self.layout.folder):
                     self.writer.append(encoded.sparse, encoded.tokens, encoded.pooled)
                 done = min(done + PART_DOCS, total)
-                self.remember(done)
+                if time.monotonic() >= remembered + _LOST_SECONDS:
+                    self.remember(done)
+                    remembered = time.monotonic()
                 watcher.advance("encode", done, total)
                 if watcher.stopped():
+                    self.remember(done)
                     raise KeyboardInterrupt
         self._publish(watcher)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lexmax.collection import Collection
 from lexmax.index.layout import Layout
-from lexmax.index.snapshot import Part
+from lexmax.index.part import Part
 
 
 @dataclass(frozen=True, slots=True)

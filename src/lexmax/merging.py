@@ -33,11 +33,12 @@ from lexmax.index.layout import Layout
 from lexmax.index.manifest import Manifest, file_problems
 from lexmax.index.merge_policy import MergePolicy, SegmentSize
 from lexmax.index.multivector_build import MultiVectorPlan
+from lexmax.index.part import Part
 from lexmax.index.passage_rows import n_distinct
 from lexmax.index.pooled import PooledPlan
 from lexmax.index.segment import Segment, SegmentPlan, SegmentWriter
 from lexmax.index.segment_rows import SegmentRow, covering_id
-from lexmax.index.snapshot import Part, Snapshot
+from lexmax.index.snapshot import Snapshot
 from lexmax.types import ranges
 
 TIERED = MergePolicy(full_docs=SEGMENT_DOCS, most_docs=4 * SEGMENT_DOCS)

@@ -22,7 +22,7 @@ from lexmax.index.passage_rows import SETTING as PASSAGES
 from lexmax.index.segment import Segment
 from lexmax.passages import PassagePlan, Rows, Spans
 from lexmax.pipeline import CollectionEncoders
-from lexmax.types import SparseBatch, TokenBatch
+from lexmax.types import SparseBatch, TokenBatch, absent
 
 # A lot joins the one before it as long as that is less than so many times as large.
 _RATIO = 2
@@ -110,7 +110,7 @@ class Pending:
         if self._lots and self._lots[0].segment.serials[0] <= last_published:
             self._lots, self._fitted = (), _Fitted()
         known = [lot.segment.serials for lot in self._lots]
-        new = wanted[~np.isin(wanted, np.concatenate([np.zeros(0, np.int64), *known]))]
+        new = absent(wanted, np.sort(np.concatenate([np.zeros(0, np.int64), *known])))
         if len(new):
             # Replaced whole, so that an interruption leaves what was encoded before.
             self._lots, self._fitted = self._extended(catalog, new)

@@ -36,9 +36,20 @@ class _State:
 
     generation: int
     rows: list[SegmentRow]
-    deleted: NDArray[np.int64]
+    deleted: "_Deleted"
     pending: NDArray[np.int64]
     fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class _Deleted:
+    """Serials that a search must not find, ascending, and the generation that last changed them.
+
+    None for a generation that is not known.
+    """
+
+    since: int | None
+    serials: NDArray[np.int64]
 
 
 class Reader:
@@ -50,6 +61,7 @@ class Reader:
         self._pending = Pending(encoders)
         self._segments: dict[str, Segment] = {}
         self._snapshot = Snapshot(-1, ())
+        self._deleted = _Deleted(None, np.zeros(0, dtype=np.int64))
         self._left_to_another = False
         self._filters_lock = threading.Lock()
         self._filters: OrderedDict[tuple[int, int, Predicate], Filter] = OrderedDict()
@@ -182,7 +194,7 @@ class Reader:
                 state = _State(
                     self._catalog.generation(),
                     self._catalog.segments(),
-                    self._catalog.deleted_serials(),
+                    self._newest_deleted(),
                     self._catalog.searchable_pending(),
                     declared_fields(self._catalog),
                 )
@@ -193,18 +205,29 @@ class Reader:
                 if state.rows == self._catalog.segments():
                     raise
 
+    def _newest_deleted(self) -> _Deleted:
+        """Read anew only where they have changed: they may be very many, and most writes add."""
+        since = self._catalog.last_deletion()
+        if since is not None and since == self._deleted.since:
+            return self._deleted
+        return _Deleted(since, self._catalog.deleted_serials())
+
     def _made(self, state: "_State") -> Snapshot:
         self._opened(state.rows)
-        segments, deleted, wanted = self._complete(state.fields), state.deleted, state.pending
         last = state.rows[-1].last_serial if state.rows else 0
         pending = self._pending.segments(
-            self._catalog, wanted, last_published=last, fields=state.fields
+            self._catalog, state.pending, last_published=last, fields=state.fields
         )
-        for segment in pending:
-            # What is no longer wanted may be forgotten, and so not marked deleted.
-            deleted = np.union1d(deleted, np.setdiff1d(segment.serials, wanted))
-        segments += pending
-        return Snapshot.of(state.generation, segments, deleted, fields=state.fields)
+        made = Snapshot.of(
+            state.generation,
+            self._complete(state.fields),
+            state.deleted.serials,
+            fields=state.fields,
+            like=self._snapshot if state.deleted is self._deleted else None,
+        )
+        self._deleted = state.deleted
+        # What is no longer wanted may be forgotten, and so not marked deleted.
+        return made.then(pending, wanted=state.pending)
 
     def _opened(self, rows: Sequence[SegmentRow]) -> list[Segment]:
         self._segments = {

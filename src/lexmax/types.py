@@ -303,6 +303,14 @@ class TermStatistics(Protocol):
         ...
 
 
+def absent(held: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What is held and not wanted, in its order; `wanted` ascends."""
+    if len(wanted) == 0:
+        return held
+    places = np.minimum(np.searchsorted(wanted, held), len(wanted) - 1)
+    return held[wanted[places] != held]
+
+
 def ranges(n: int, size: int) -> Iterator[tuple[int, int]]:
     """Consecutive (start, stop) of at most `size` that cover 0 to n."""
     return ((start, min(start + size, n)) for start in range(0, n, size))

@@ -20,7 +20,6 @@ from lexmax.index.lock import WriterLock
 from lexmax.index.merge_policy import MergePolicy
 from lexmax.index.predicates import Every
 from lexmax.index.snapshot import Snapshot
-from lexmax.index.vocabulary import write_terms
 from lexmax.merging import TIERED, MergeReport, merge_segments, worth_merging
 from lexmax.pipeline import CollectionEncoders
 from lexmax.reading import Reader
@@ -91,21 +90,24 @@ class Writer:
         """As `Collection.store`."""
         given = self.acceptance.rows(documents)
         with self._writing():
-            self._name_terms(documents if given else ())
+            names = self._new_names(documents) if given else {}
             fields = declared_fields(self._catalog)
             for document in documents if fields else ():
                 check_metadata(document, fields)
-            return self._catalog.upsert(documents, given=given, ingest=ingest)
+            count = self._catalog.upsert(
+                documents, given=given, names=list(names.items()), ingest=ingest
+            )
+            self._named.update(names.values())
+            return count
 
-    def _name_terms(self, documents: Sequence[Document]) -> None:
-        """Keep the names of terms that no text holds, for those who explain and export."""
+    def _new_names(self, documents: Sequence[Document]) -> dict[int, str]:
+        """Names of terms, by their ids, that no text holds: for those who explain and export."""
+        if not isinstance(encoder := self._encoders.sparse, Impacts):
+            return {}
         weights = (one.vectors.sparse for one in documents if one.vectors is not None)
         names = {term for of_one in weights for term in of_one or () if isinstance(term, str)}
-        encoder = self._encoders.sparse if names - self._named else None
-        if isinstance(encoder, Impacts):
-            new = sorted(names - self._named)
-            write_terms(self._layout.catalog, zip(encoder.term_ids(new), new, strict=True))
-            self._named |= names
+        new = sorted(names - self._named)
+        return dict(zip(encoder.term_ids(new), new, strict=True))
 
     def declare_fields(self, fields: Mapping[str, str]) -> int:
         """As `Collection.declare_fields`."""

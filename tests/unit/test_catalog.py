@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lexmax.errors import CorruptionError, DocumentError, IndexFormatError
-from lexmax.index import document_rows
+from lexmax.errors import CorruptionError, DocumentError, IndexFormatError, StorageError
+from lexmax.index import document_rows, schema
 from lexmax.index.catalog import Catalog
 from lexmax.index.document_rows import UpsertCount
 from lexmax.index.segment_rows import SegmentRow
@@ -171,7 +171,7 @@ def test_reads_do_not_wait_for_a_write_and_see_it_when_it_is_done(
     catalog.upsert([Document("a", "one")])
     before = catalog.generation()
     begun, go = threading.Event(), threading.Event()
-    own = document_rows.upsert
+    own = document_rows.store
 
     def slow(*arguments: Any, **named: Any) -> UpsertCount:
         count = own(*arguments, **named)
@@ -179,7 +179,7 @@ def test_reads_do_not_wait_for_a_write_and_see_it_when_it_is_done(
         assert go.wait(60)
         return count
 
-    monkeypatch.setattr(document_rows, "upsert", slow)
+    monkeypatch.setattr(document_rows, "store", slow)
     writing = threading.Thread(target=catalog.upsert, args=([Document("a", "two")],))
     writing.start()
     assert begun.wait(60)
@@ -192,3 +192,12 @@ def test_reads_do_not_wait_for_a_write_and_see_it_when_it_is_done(
         assert catalog.get("a") == Document("a", "one")
     assert catalog.generation() == before + 1
     assert catalog.get("a") == Document("a", "two")
+
+
+def test_an_sqlite_that_is_too_old_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "_OLDEST_SQLITE", (99, 1))
+    with pytest.raises(StorageError, match=r"brings SQLite 3\.\d+\.\d+; expected 99\.1 or later"):
+        Catalog.create(tmp_path / "catalog.sqlite", {})
+    assert list(tmp_path.iterdir()) == []
