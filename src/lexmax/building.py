@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lexmax import constants
 from lexmax.encoders import DenseEncoder, MultiVectorEncoder, SparseEncoder
 from lexmax.encoders.inputs import Inputs, encoded_parts
 from lexmax.errors import CorruptionError
@@ -32,7 +33,7 @@ from lexmax.index.pooled import PooledPlan
 from lexmax.index.recall import read_queries
 from lexmax.index.segment import SegmentPlan, SegmentWriter, read_serials
 from lexmax.index.segment_rows import SegmentRow, covering_id
-from lexmax.passages import PassagePlan, Rows, Spans, passage_texts, split_all
+from lexmax.passages import PassagePlan, Spans, passage_texts, split_all
 from lexmax.pipeline import CollectionEncoders
 from lexmax.types import Json, TokenBatch, ranges
 
@@ -42,7 +43,6 @@ PART_DOCS = 512
 SEGMENT_DOCS = 1 << 18
 # What is encoded is forced to the disk so often: a kill costs no more than this again.
 _LOST_SECONDS = 1.0
-_SAMPLE_DOCS = 20_000
 
 
 class Watcher(Protocol):
@@ -66,16 +66,6 @@ class Silent:
     def stopped(self) -> bool:
         """Never."""
         return False
-
-
-def fitted(catalog: Catalog, encoder: SparseEncoder | None) -> SparseEncoder | None:
-    """The encoder with its constants measured on an even sample of the living documents."""
-    if encoder is None or encoder.fitted([]) is encoder:
-        return encoder
-    serials = catalog.living_serials(0)
-    stride = max(1, -(-len(serials) // _SAMPLE_DOCS))
-    sample = catalog.documents(serials[::stride])
-    return encoder.fitted(Rows.of(sample, passage_plan(catalog)).texts)
 
 
 def multivector_plan(catalog: Catalog, *, threads: int) -> MultiVectorPlan:
@@ -264,7 +254,8 @@ def _started(
     *,
     replaces: SegmentRow | None = None,
 ) -> _Build:
-    sparse, multivector = fitted(catalog, sparse), encoders.multivector
+    sparse = constants.measured(catalog, sparse, encoders.registry)
+    multivector = encoders.multivector
     pooled = encoders.pooled
     most = SEGMENT_DOCS if replaces is None else None
     serials, passages = _rows(catalog, serials, most=most)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lexmax import constants
 from lexmax.encoders import SparseEncoder
 from lexmax.encoders.inputs import InputPart, Inputs
 from lexmax.encoders.shared_pass import Encoded
@@ -124,7 +125,7 @@ class Pending:
         rows = Rows.of(catalog.documents(serials), PassagePlan.from_json(catalog.setting(PASSAGES)))
         given = catalog.vectors(serials) if rows.spans is None else ()
         inputs = Inputs(tuple(rows.texts), given)
-        fitted, lots = self._refitted(inputs), self._lots
+        fitted, lots = self._refitted(catalog, inputs), self._lots
         if not _are_same(fitted.encoder, self._fitted.encoder):
             lots = tuple(_with_terms(lot, fitted.encoder) for lot in lots)
         wanted = self._encoders
@@ -134,10 +135,15 @@ class Pending:
         lot = _Lot.of(serials[rows.places], inputs, part.encode(), rows.spans)
         return _merged([*lots, lot]), fitted
 
-    def _refitted(self, new: Inputs) -> _Fitted:
-        """Constants are measured again when the pending documents have doubled."""
+    def _refitted(self, catalog: Catalog, new: Inputs) -> _Fitted:
+        """The collection's constants; where it has none yet, those of the pending documents.
+
+        These are measured again when the pending documents have doubled.
+        """
         if (encoder := self._encoders.sparse) is None:
             return _Fitted()
+        if (found := constants.known(catalog, encoder, self._encoders.registry)) is not None:
+            return _Fitted(found)
         n_texts = len(new) + sum(len(lot.inputs) for lot in self._lots)
         if self._fitted.encoder is not None and n_texts < 2 * self._fitted.n_texts:
             return self._fitted

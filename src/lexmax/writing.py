@@ -77,7 +77,7 @@ class Writer:
         count = UpsertCount()
         for batch in _batches(documents, _TRANSACTION_DOCS):
             count += self.store(batch)
-            self._make_room(_FLUSH_DOCS if wait else _MOST_PENDING_DOCS)
+            self._make_room()
         if wait:
             self._written()
         else:
@@ -211,13 +211,13 @@ class Writer:
                 backfill(self._catalog, self._layout)
             yield
 
-    def _make_room(self, most: int) -> None:
-        """Build a segment where many documents wait for one, unless another thread does just that.
+    def _make_room(self) -> None:
+        """See that a segment is built where many documents wait for one.
 
-        `most` may wait meanwhile.
+        A thread in the background builds it, and writes go on meanwhile until too many wait.
         """
         n_waiting = self._n_waiting()
-        if n_waiting < _FLUSH_DOCS or (most > n_waiting and self._behind.wake()):
+        if n_waiting < _FLUSH_DOCS or (n_waiting < _MOST_PENDING_DOCS and self._behind.wake()):
             return
         if self._build_lock.acquire(blocking=n_waiting >= _MOST_PENDING_DOCS):
             try:

@@ -122,7 +122,8 @@ def test_a_merged_segment_has_the_bytes_of_one_that_was_built_at_once(
 def test_the_manifest_says_which_encoder_made_which_weights(
     tmp_path: Path, cheap_encoders: Encoders
 ) -> None:
-    collection = filled(tmp_path / "ix", cheap_encoders, 10, 10, 10)
+    # Constants are measured anew where a collection has doubled.
+    collection = filled(tmp_path / "ix", cheap_encoders, 10, 10, 20)
     sources = [spec_ranges(one, "sparse")[0] for one in collection._reader.manifests()]
     assert len({one.spec for one in sources}) == 3
     collection.merge()
@@ -135,9 +136,9 @@ def test_the_manifest_says_which_encoder_made_which_weights(
     (manifest,) = collection._reader.manifests()
     found = spec_ranges(manifest, "sparse")
     assert found[:3] == sources
-    assert found[3].first_serial == 31
+    assert found[3].first_serial == 41
     assert manifest.encoders["sparse"]["spec"] == found[-1].spec
-    assert spec_ranges(manifest, "multivector") == [SpecRange(1, 150, "minilm")]
+    assert spec_ranges(manifest, "multivector") == [SpecRange(1, 160, "minilm")]
 
 
 def test_a_collection_without_living_documents_has_no_segment(
