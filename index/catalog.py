@@ -7,9 +7,8 @@ this file.
 """
 
 import sqlite3
-import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast
 
@@ -26,27 +25,22 @@ from lexmax.index import (
     vector_rows,
     vocabulary,
 )
+from lexmax.index.connections import Connections
 from lexmax.index.document_rows import LAST_PUBLISHED, REPLACED_UNSEEN, UNSEEN, UpsertCount
-from lexmax.index.failures import storage_errors
-from lexmax.index.schema import create_file, open_file
+from lexmax.index.schema import create_file
 from lexmax.index.segment_rows import SegmentRow
 from lexmax.types import Document, Json
 from lexmax.vectors import GivenRow
 
 
 class Catalog:
-    """One open catalog. Safe to use from several threads; writes are for the lock's owner.
+    """One open catalog. Safe to use from several threads; writes are for the lock's owner."""
 
-    Reads have a connection of their own: they see what is committed, and never wait for a write,
-    which holds its connection until the disk has it.
-    """
-
-    def __init__(
-        self, path: Path, *, reading: sqlite3.Connection, writing: sqlite3.Connection
-    ) -> None:
+    def __init__(self, path: Path) -> None:
+        """Opens it, as `open` does."""
         self.path = path
-        self._read, self._written = reading, writing
-        self._read_lock, self._write_lock = threading.RLock(), threading.RLock()
+        self._connections = Connections(path)
+        self._reading, self._writing = self._connections.reading, self._connections.writing
 
     @staticmethod
     def create(path: Path, settings: Mapping[str, Json]) -> "Catalog":
@@ -62,47 +56,15 @@ class Catalog:
             CorruptionError: if the file is no catalog of ours.
             IndexFormatError: if another format version wrote it.
         """
-        reading = open_file(path)
-        try:
-            return Catalog(path, reading=reading, writing=open_file(path))
-        except BaseException:
-            reading.close()
-            raise
+        return Catalog(path)
 
     def close(self) -> None:
         """Close the file; the catalog cannot be used any more."""
-        with self._read_lock, self._write_lock:
-            self._read.close()
-            self._written.close()
+        self._connections.close()
 
-    @contextmanager
-    def _reading(self) -> Generator[sqlite3.Connection, None, None]:
-        with self._read_lock, storage_errors(self.path):
-            yield self._read
-
-    @contextmanager
-    def _writing(self) -> Generator[sqlite3.Connection, None, None]:
-        """One transaction, durable when the block ends; nothing changes if the block raises."""
-        with self._write_lock, storage_errors(self.path):
-            try:
-                self._written.execute("BEGIN IMMEDIATE")
-                yield self._written
-                _bump_generation(self._written)
-                self._written.execute("COMMIT")
-            except BaseException:
-                if self._written.in_transaction:
-                    self._written.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def snapshot(self) -> Generator[None, None, None]:
+    def snapshot(self) -> AbstractContextManager[None]:
         """Every read inside the block sees the same generation."""
-        with self._reading() as connection:
-            connection.execute("BEGIN")
-            try:
-                yield
-            finally:
-                connection.execute("COMMIT")
+        return self._connections.snapshot()
 
     def setting(self, name: str) -> Json:
         """The value stored under a name, or None."""
@@ -375,12 +337,6 @@ class Catalog:
                 f"has serial {changed[0]}; restore a backup, or store them again"
             )
         return found
-
-
-def _bump_generation(connection: sqlite3.Connection) -> None:
-    connection.execute(
-        "UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE name = 'generation'"
-    )
 
 
 def _note_deletions(connection: sqlite3.Connection) -> None:

@@ -1,8 +1,10 @@
 """What tables does a catalog have, and is this file one that we can read?"""
 
+import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from lexmax.errors import CorruptionError, IndexFormatError, StorageError
 from lexmax.index.durable import sync_file, sync_folder
@@ -68,6 +70,9 @@ def create_file(path: Path, settings: Mapping[str, str]) -> None:
 def open_file(path: Path) -> sqlite3.Connection:
     """A connection for any thread; each transaction is on the disk when it ends.
 
+    Where the file or its folder may not be written to, it reads what is there: as it is, or as
+    whoever writes it leaves it. What another machine changes meanwhile is not seen.
+
     Raises:
         CorruptionError: if the file is no catalog of ours.
         IndexFormatError: if another format version wrote it.
@@ -106,10 +111,25 @@ def _require_sqlite() -> None:
         )
 
 
+def may_be_written(path: Path) -> bool:
+    """Whether a catalog's file and its folder, which holds SQLite's log, may be written to."""
+    return os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
+    writable = may_be_written(path) or not path.exists()
+    # Without a log, everything is in the file; with one, somebody writes who may.
+    log = path.with_name(path.name + "-wal")
+    how = "mode=ro" if log.exists() else "immutable=1"
     connection = sqlite3.connect(
-        path, timeout=10, isolation_level=None, check_same_thread=False, cached_statements=64
+        path if writable else f"file:{quote(str(path.absolute()))}?{how}",
+        timeout=10,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=64,
+        uri=not writable,
     )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    if writable:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
     return connection

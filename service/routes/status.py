@@ -30,8 +30,10 @@ async def ready(service: Parts) -> StatusReply:
     """Whether encoders are loaded, and the folder of collections can be used."""
     folder = service.settings.data
     missing = service.readiness.missing
-    if not missing and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        missing = "its folder of collections cannot be read and written"
+    reads, writes = os.R_OK | os.X_OK, 0 if service.settings.read_only else os.W_OK
+    if not missing and not os.access(folder, reads | writes):
+        verb = "read and written" if writes else "read"
+        missing = f"its folder of collections cannot be {verb}"
     if missing:
         raise Refusal(
             NOT_READY,

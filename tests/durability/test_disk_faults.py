@@ -119,7 +119,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
         assert served.stop() == 0
 
 
-def test_a_collection_that_may_not_be_written_to_fails_its_own_requests(tmp_path: Path) -> None:
+def test_a_collection_that_may_not_be_written_to_answers_searches(tmp_path: Path) -> None:
     outside = ("unshare", "--user") if os.geteuid() == 0 else ()
     if outside and subprocess.run([*outside, "true"], check=False, capture_output=True).returncode:
         pytest.skip("this machine lets root give up no rights")
@@ -135,20 +135,50 @@ def test_a_collection_that_may_not_be_written_to_fails_its_own_requests(tmp_path
         with Served(data, tmp_path / "log", command=(*outside, *SERVE)) as served:
             served.ready()
             with served.asking() as ask:
-                for method, path, body in (
-                    ("POST", f"{PETS}/search", {"query": "cat"}),
-                    ("POST", DOCUMENTS, documents(0, 1)),
-                    ("GET", PETS, None),
+                assert n_found(ask) == 100
+                assert ask("GET", PETS).value["n_docs"] == 100
+                for path, body in (
+                    (DOCUMENTS, documents(100, 1)),
+                    (f"{DOCUMENTS}/delete", {"doc_ids": ["1"]}),
                 ):
-                    answer = ask(method, path, body)
+                    answer = ask("POST", path, body)
                     assert (answer.status, answer.code) == (500, "storage_failed"), path
+                assert n_found(ask) == 100
                 stored = ask("POST", "/v1/collections/cars/documents", documents(0, 10))
                 assert stored.value["added"] == 10
                 (data / "pets").chmod(0o700)
                 assert n_found(ask) == 100
                 assert ask("POST", DOCUMENTS, documents(100, 1)).value["added"] == 1
+                assert n_found(ask) == 101
     finally:
         (data / "pets").chmod(0o700)
+
+
+def test_a_disk_that_is_mounted_to_be_read_only(tmp_path: Path) -> None:
+    with SmallDisk(tmp_path / "disk") as disk:
+        command = (*disk.inside, *SERVE)
+        with Served(tmp_path / "disk", tmp_path / "log", command=command) as served:
+            served.ready()
+            with served.asking() as ask:
+                make_pets(ask, 100)
+            assert served.stop() == 0
+        disk.let("ro")
+        reads = {"LEXMAX_READ_ONLY": "1"}
+        with Served(
+            tmp_path / "disk", tmp_path / "log", command=command, environment=reads
+        ) as served:
+            served.ready()
+            with served.asking() as ask:
+                assert n_found(ask) == 100
+                assert ask("GET", f"{DOCUMENTS}/7").status == 200
+                answer = ask("POST", DOCUMENTS, documents(100, 1))
+                assert (answer.status, answer.code) == (403, "read_only")
+                assert n_found(ask) == 100
+            assert served.stop() == 0
+        found = subprocess.run(
+            [*disk.inside, *VERIFY, str(tmp_path / "disk" / "pets")], check=False
+        )
+        assert found.returncode == 0
 
 
 def test_descriptors_that_run_out_come_back(tmp_path: Path) -> None:
