@@ -205,8 +205,9 @@ class _Explainer:
             if rank := rank_in(row, ordinal):
                 rows = {i: hits.row(0) for i, hits in rankings.items()}
                 rule, names = search.pipeline.fuse, search.names_of(rankings)
-                shares = fused_shares(rule, rows, ordinal, names=names)
-                found.append(Fusion(name, rule.method, float(row[1][rank - 1]), shares))
+                depths, score = search.answer.trace.depths, float(row[1][rank - 1])
+                shares = fused_shares(rule, rows, ordinal, names=names, depths=depths, score=score)
+                found.append(Fusion(name, rule.method, score, shares))
         return tuple(found)
 
     def _relevance(self, ordinal: int) -> RelevanceDecision | None:

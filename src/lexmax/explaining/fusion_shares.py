@@ -6,25 +6,41 @@ import numpy as np
 
 from lexmax import fusion
 from lexmax.explaining.explanation import FusedShare
+from lexmax.explaining.one_search import rank_in
+from lexmax.pipeline.fusing import cut
 from lexmax.stages import Borda, CombMnz, CombSum, Fuse, ReciprocalRank
 
 
 def fused_shares(
-    rule: Fuse, rankings: Mapping[int, fusion.Row], ordinal: int, *, names: Mapping[int, str]
+    rule: Fuse,
+    rankings: Mapping[int, fusion.Row],
+    ordinal: int,
+    *,
+    names: Mapping[int, str],
+    depths: Mapping[int, int],
+    score: float,
 ) -> tuple[FusedShare, ...]:
     """A share a ranking; their sum is the document's fused score.
+
+    A document that no ranking has among those that are fused has all of its score from the one
+    that has it first.
 
     Args:
         rule: How they were fused.
         rankings: By the number of their retrieve stage.
         ordinal: The document.
         names: What the stages are called, by the same numbers.
+        depths: How many documents of each ranking are fused, by the same numbers.
+        score: What the document has.
     """
-    holders = sum(bool((ordinals == ordinal).any()) for ordinals, _ in rankings.values())
-    return tuple(
-        _share(names[i], row, ordinal, _alone(rule, i, row, ordinal, holders))
-        for i, row in rankings.items()
-    )
+    fused = {i: cut(row, depths[i]) for i, row in rankings.items()}
+    holders = sum(bool((ordinals == ordinal).any()) for ordinals, _ in fused.values())
+    if holders:
+        shares = {i: _alone(rule, i, row, ordinal, holders) for i, row in fused.items()}
+    else:
+        first = min(rankings, key=lambda i: rank_in(rankings[i], ordinal) or np.inf)
+        shares = {i: score if i == first else 0.0 for i in rankings}
+    return tuple(_share(names[i], row, ordinal, shares[i]) for i, row in rankings.items())
 
 
 def _share(name: str, row: fusion.Row, ordinal: int, share: float) -> FusedShare:
