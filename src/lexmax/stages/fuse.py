@@ -11,7 +11,7 @@ Missing: TypeAlias = Literal["minimum", "zero"]
 Weights: TypeAlias = tuple[Annotated[float, Field(ge=0)], ...]
 
 # Documents of a ranking that are fused where its stage says nothing: benchmarks/fusion.py.
-FUSED_DEPTH = 100
+FUSED_DEPTH = 200
 
 
 class ReciprocalRank(Stage):

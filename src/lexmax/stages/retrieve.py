@@ -42,7 +42,7 @@ class _Retrieve(Stage):
         default=None,
         description=(
             "Documents to pass on; by default as many as the query asks for. Where several stages "
-            "are fused: the documents of this ranking that are, by default 100, however many the "
+            "are fused: the documents of this ranking that are, by default 200, however many the "
             "query asks for"
         ),
     )
