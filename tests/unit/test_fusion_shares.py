@@ -22,14 +22,16 @@ DEPTHS = {0: 100, 2: 100}
 
 
 def shares(rule: Fuse, ordinal: int, depths: dict[int, int] = DEPTHS) -> list[float]:
-    found = fused_shares(rule, RANKINGS, ordinal, names=NAMES, depths=depths, score=0.4)
+    document = np.array([ordinal]), np.array([0.4], np.float32)
+    (found,) = fused_shares(rule, RANKINGS, document, names=NAMES, depths=depths)
     assert [share.stage for share in found] == ["sparse", "multivector"]
     return [share.share for share in found]
 
 
 def test_ranks_and_scores_are_those_of_the_rankings() -> None:
-    sparse, multivector = fused_shares(
-        ReciprocalRank(), RANKINGS, 2, names=NAMES, depths=DEPTHS, score=1.0
+    document = np.array([2]), np.array([1.0], np.float32)
+    ((sparse, multivector),) = fused_shares(
+        ReciprocalRank(), RANKINGS, document, names=NAMES, depths=DEPTHS
     )
     assert (sparse.rank, sparse.score) == (3, 1.0)
     assert (multivector.rank, multivector.score) == (None, None)
@@ -65,4 +67,4 @@ def test_what_is_not_fused_is_missing() -> None:
 
 
 def test_a_document_behind_what_is_fused_has_all_from_its_best_ranking() -> None:
-    assert shares(WeightedSum(), 2, {0: 2, 2: 1}) == [0.4, 0.0]
+    assert shares(WeightedSum(), 2, {0: 2, 2: 1}) == pytest.approx([0.4, 0])
