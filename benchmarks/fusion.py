@@ -1,17 +1,18 @@
-"""Which weights should the default pipelines give to their signals?
+"""Which weights should the default pipelines give to their signals, and how deep should they fuse?
 
-python benchmarks/fusion.py DATASET_DIR:SPLIT:COLLECTION... [--queries N] [--depth N] [--json FILE]
+python benchmarks/fusion.py DATASET_DIR:SPLIT:COLLECTION... [--queries N] [--depths N,N,...]
+    [--json FILE]
 
 Each collection holds the dataset's corpus, indexed with bm25, minilm and `--pooled minilm-pooled`.
-Every signal ranks its best documents once; then weighted sums over a grid are compared by nDCG@10,
-averaged over the collections. Choose on splits that nothing is reported on: N queries, drawn with a
-fixed seed, of each split.
+Every signal ranks its best documents once; then weighted sums over a grid, of the first documents
+of each ranking, are compared by nDCG@10, averaged over the collections. Choose on splits that
+nothing is reported on: N queries, drawn with a fixed seed, of each split.
 """
 
 import argparse
 import json
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,18 +32,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("sources", nargs="+", metavar="DATASET_DIR:SPLIT:COLLECTION")
     parser.add_argument("--queries", type=int, default=400)
-    parser.add_argument("--depth", type=int, default=200)
+    parser.add_argument("--depths", type=_numbers, default=[50, 100, 200, 500, 1000])
     parser.add_argument("--json", type=Path, help="write the figures here too")
     arguments = parser.parse_args()
     judged = {
-        source: _judged(source, arguments.queries, arguments.depth) for source in arguments.sources
+        source: _judged(source, arguments.queries, max(arguments.depths))
+        for source in arguments.sources
     }
     rows = [
         {
+            "depth": depth,
             "scale": scale,
             "weights": weights,
-            "ndcg": {source: _mean(*found, weights, scale) for source, found in judged.items()},
+            "ndcg": {name: _mean(*found, weights, scale) for name, found in cut.items()},
         }
+        for depth in arguments.depths
+        for cut in [{name: (_cut(lists, depth), of) for name, (lists, of) in judged.items()}]
         for scale in _SCALES
         for weights in _grid()
     ]
@@ -50,12 +55,32 @@ def main() -> None:
         row["mean"] = round(float(np.mean(list(row["ndcg"].values()))), 4)
     rows.sort(key=lambda row: -row["mean"])
     for name, keep in (("three", lambda w: True), ("two", lambda w: w[2] == 0)):
-        print(f"the best of {name} signals: scale, weights of {', '.join(_SIGNALS)}, nDCG@10")
-        for row in [row for row in rows if keep(row["weights"])][:_SHOWN]:
+        print(
+            f"the best of {name} signals: depth, scale, weights of {', '.join(_SIGNALS)}, nDCG@10"
+        )
+        kept = [row for row in rows if keep(row["weights"])]
+        for row in kept[:_SHOWN] + _best_of_each_depth(kept):
             each = "  ".join(f"{value:.4f}" for value in row["ndcg"].values())
-            print(f"  {row['scale']:8} {row['weights']}  mean {row['mean']:.4f}  {each}")
+            what = f"{row['depth']:5} {row['scale']:8} {row['weights']}"
+            print(f"  {what}  mean {row['mean']:.4f}  {each}")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(one) for one in text.split(",")]
+
+
+def _best_of_each_depth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of rows that stand best first, those that are the first of their depth and scale."""
+    best: dict[tuple[int, str], dict[str, Any]] = {}
+    for row in rows:
+        best.setdefault((row["depth"], row["scale"]), row)
+    return [best[one] for one in sorted(best)]
+
+
+def _cut(lists: Lists, depth: int) -> Lists:
+    return [[(found[:depth], scores[:depth]) for found, scores in row] for row in lists]
 
 
 def _grid() -> list[tuple[float, float, float]]:

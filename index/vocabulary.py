@@ -5,7 +5,7 @@ is made by the first import: catalogs without one are as valid. Segments come an
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import xxhash
@@ -13,6 +13,7 @@ import xxhash
 from lexmax.index import many_rows
 from lexmax.index.failures import storage_errors
 from lexmax.index.schema import open_file
+from lexmax.types import ranges
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS vocabulary (
@@ -21,6 +22,10 @@ CREATE TABLE IF NOT EXISTS vocabulary (
     xxh3 INTEGER NOT NULL
 )
 """
+
+
+# SQLite of old takes 999 values a statement.
+_MOST_ASKED = 900
 
 
 def write_terms(catalog: Path, terms: Iterable[tuple[int, str]]) -> None:
@@ -44,6 +49,24 @@ def insert_terms(connection: sqlite3.Connection, terms: Iterable[tuple[int, str]
 def read_terms(catalog: Path) -> dict[int, str]:
     """Names by term id; none where nothing was imported."""
     return {term_id: term for term_id, term, _ in _rows(catalog)}
+
+
+def read_names(catalog: Path, term_ids: Sequence[int]) -> dict[int, str]:
+    """Names of these term ids, of those that have one; the others of the table are not read."""
+    wanted, found = sorted(set(term_ids)), dict[int, str]()
+    connection = open_file(catalog)
+    try:
+        with storage_errors(catalog):
+            if not _exists(connection):
+                return found
+            for start, stop in ranges(len(wanted), _MOST_ASKED):
+                some = wanted[start:stop]
+                marks = ",".join("?" * len(some))
+                statement = f"SELECT term_id, term FROM vocabulary WHERE term_id IN ({marks})"
+                found |= dict(connection.execute(statement, some).fetchall())
+            return found
+    finally:
+        connection.close()
 
 
 def term_problems(catalog: Path) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.drafts import sweep
 from lexmax.encoders import Encoders
 from lexmax.errors import CollectionExistsError, InputError, LockedError
@@ -18,9 +19,7 @@ from lexmax.index.durable import sync_folder
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.index.lock import WriterLock
-from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.schema import FILE_NAME as CATALOG
-from lexmax.passages import PassagePlan
 from lexmax.restoring import RestoreLimits, RestoreReport, Restoring
 from lexmax.service.aliases import Aliases
 from lexmax.service.problems import ALIAS_NOT_FOUND, COLLECTION_ALIASED, PROBLEMS, Refusal
@@ -173,14 +172,7 @@ class OpenCollections:
     def create(
         self,
         name: str,
-        *,
-        sparse: str | None,
-        multivector: str | None,
-        fields: Mapping[str, str] | None = None,
-        pooled: str | None = None,
-        tokens: MultiVectorPlan | None = None,
-        neighbours: int = 0,
-        passages: PassagePlan | None = None,
+        choice: IndexChoice,
     ) -> None:
         """Make an empty collection and open it.
 
@@ -191,17 +183,7 @@ class OpenCollections:
         """
         with self._claim(name):
             self._require_no_alias(name)
-            made = Collection.create(
-                self._path(name),
-                sparse=sparse,
-                multivector=multivector,
-                fields=fields,
-                pooled=pooled,
-                plan=tokens,
-                neighbours=neighbours,
-                passages=passages,
-                encoders=self._encoders,
-            )
+            made = Collection.chosen(self._path(name), choice, encoders=self._encoders)
             with self._changed:
                 self._opened[name] = _Opened(made)
 

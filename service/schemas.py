@@ -6,9 +6,11 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from lexmax.creating import IndexChoice
 from lexmax.index.fields import MAX_FIELDS, FieldType
+from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.token_codec import Codec
-from lexmax.passages import MAX_WINDOW
+from lexmax.passages import MAX_WINDOW, PassagePlan
 from lexmax.service.collections import NAME_RULE
 from lexmax.service.vector_schemas import VectorsSpec
 
@@ -80,6 +82,20 @@ class CollectionSpec(_Request):
     neighbours: int = Field(
         default=0, ge=0, le=256, description="Of each document in a graph; 0 for no graph"
     )
+
+    def as_choice(self) -> IndexChoice:
+        """As a collection takes it.
+
+        Raises:
+            InputError: if numbers do not fit together.
+        """
+        given = {name: value for name, value in self if name not in ("tokens", "passages")}
+        tokens, passages = self.tokens, self.passages
+        return IndexChoice(
+            **given,
+            plan=MultiVectorPlan() if tokens is None else MultiVectorPlan(**tokens.model_dump()),
+            passages=None if passages is None else PassagePlan(passages.window, passages.stride),
+        )
 
 
 class NewDocument(_Request):

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import cast
 
 from lexmax.building import PART_DOCS, Watcher, fitted
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders, SparseEncoder
 from lexmax.errors import StorageError
-from lexmax.eval.experiments.index_plan import IndexPlan
 from lexmax.index import spec_ranges
 from lexmax.index.catalog import Catalog
 from lexmax.index.durable import sync_folder
@@ -37,7 +37,7 @@ _MANIFEST = "segment.json"
 
 
 def derive(
-    source: Path, target: Path, plan: IndexPlan, registry: Encoders, watcher: Watcher
+    source: Path, target: Path, plan: IndexChoice, registry: Encoders, watcher: Watcher
 ) -> None:
     """Make the collection `target` of the vectors of `source`; it is there whole or not at all.
 
@@ -85,7 +85,7 @@ class _Deriving:
     source: Path
     layout: Layout
     catalog: Catalog
-    plan: IndexPlan
+    plan: IndexChoice
     registry: Encoders
     watcher: Watcher
 
@@ -99,7 +99,7 @@ class _Deriving:
             encoders["sparse"] = self.registry.sparse(self.plan.sparse).spec
         self.catalog.remember("encoders", cast("Json", encoders))
         if self.plan.multivector is not None:
-            self.catalog.remember("multivector", self.plan.tokens.to_json())
+            self.catalog.remember("multivector", self.plan.plan.to_json())
         for row in rows:
             self._segment(row, sparse)
 
@@ -160,7 +160,7 @@ class _Deriving:
         with closing(Catalog.open(Layout(self.source).catalog)) as catalog:
             found = MultiVectorPlan.from_json(catalog.setting("multivector"))
         names = ("fde", "fde_store", "fde_dim")
-        return any(getattr(found, name) != getattr(self.plan.tokens, name) for name in names)
+        return any(getattr(found, name) != getattr(self.plan.plan, name) for name in names)
 
     def _weights(self, segment: Segment, sparse: SparseEncoder) -> SparseBatch:
         parts: list[SparseBatch] = []
@@ -185,8 +185,8 @@ class _Deriving:
             self.watcher.advance(stage, done, total)
 
         made = None
-        if self.plan.tokens.fde and index.store.n_tokens:
-            plan = replace(self.plan.tokens, threads=os.cpu_count() or 1)
+        if self.plan.plan.fde and index.store.n_tokens:
+            plan = replace(self.plan.plan, threads=os.cpu_count() or 1)
             made = build_encodings(index.store, plan, progress=tell)
             made.save(folder)
         return replace(index, candidates=made).parameters()

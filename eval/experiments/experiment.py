@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexmax.creating import IndexChoice
 from lexmax.errors import EvaluationError
 from lexmax.eval.experiments.collections import JudgedCollection, collections_of
 from lexmax.eval.experiments.grid import System, systems_of
-from lexmax.eval.experiments.index_plan import IndexPlan
 from lexmax.eval.experiments.matrix import Matrix
 from lexmax.eval.experiments.matrix_reading import read_matrix
 from lexmax.eval.measures import Evaluator
@@ -61,6 +61,6 @@ class Experiment:
             or {collection.name, collection.group} & set(system.collections)
         ]
 
-    def plans_on(self, collection: JudgedCollection) -> list[IndexPlan]:
+    def plans_on(self, collection: JudgedCollection) -> list[IndexChoice]:
         """The indexes that these need, each once."""
         return list(dict.fromkeys(system.index for system in self.systems_on(collection)))

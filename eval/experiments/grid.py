@@ -7,9 +7,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+from lexmax.creating import IndexChoice
 from lexmax.encoders.training.yaml_lines import Located
 from lexmax.errors import EvaluationError, LexmaxError
-from lexmax.eval.experiments.index_plan import IndexPlan
+from lexmax.eval.experiments.index_plan import index_plan
 from lexmax.eval.experiments.matrix import (
     CalibrationSection,
     GridValue,
@@ -39,7 +40,7 @@ class System:
     """
 
     name: str
-    index: IndexPlan
+    index: IndexChoice
     pipeline: Pipeline
     parameters: Mapping[str, GridValue] = field(default_factory=dict[str, GridValue])
     of: str = ""
@@ -113,9 +114,9 @@ def _filled(value: Any, parameters: Mapping[str, GridValue]) -> Any:
     return _PLACEHOLDER.sub(lambda match: str(parameters[match[1]]), value)
 
 
-def _index(value: Any, matrix: Matrix) -> IndexPlan:
+def _index(value: Any, matrix: Matrix) -> IndexChoice:
     asked = {"like": value} if isinstance(value, str) else value
-    return IndexPlan.of(_like(IndexSection.model_validate(asked), matrix, ()))
+    return index_plan(_like(IndexSection.model_validate(asked), matrix, ()))
 
 
 def _like(section: IndexSection, matrix: Matrix, seen: tuple[str, ...]) -> dict[str, Any]:

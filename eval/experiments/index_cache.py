@@ -17,11 +17,12 @@ import xxhash
 
 from lexmax.building import Watcher
 from lexmax.corpus import Reject
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import EvaluationError
 from lexmax.eval.collections.documents import read_corpus
 from lexmax.eval.experiments.derived import derive
-from lexmax.eval.experiments.index_plan import IndexIdentity, IndexPlan
+from lexmax.eval.experiments.index_plan import IndexIdentity, told
 from lexmax.index.durable import to_json, write_atomically
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
@@ -88,7 +89,9 @@ class IndexCache:
         """Indexes lie in `folder`; fingerprints are those of `registry`."""
         self._folder, self._registry = folder, registry
 
-    def work(self, corpus: Corpus, plan: IndexPlan, *, coming: Sequence[IndexPlan] = ()) -> Work:
+    def work(
+        self, corpus: Corpus, plan: IndexChoice, *, coming: Sequence[IndexChoice] = ()
+    ) -> Work:
         """What must be done for an index; `coming` are those that will be there before it.
 
         Raises:
@@ -110,7 +113,7 @@ class IndexCache:
 
         return Work(folder, "derived", self._place(corpus, max(fitting, key=lent)), begun)
 
-    def ready(self, corpus: Corpus, plan: IndexPlan, watcher: Watcher) -> Work:
+    def ready(self, corpus: Corpus, plan: IndexChoice, watcher: Watcher) -> Work:
         """See to it that an index is there; what was done for it.
 
         Raises:
@@ -129,14 +132,14 @@ class IndexCache:
                 work.folder,
                 read_corpus(corpus.sources, on_reject=lambda reject: None),
                 name=corpus.digest,
-                choice=plan.choice,
+                choice=plan,
                 watcher=watcher,
                 encoders=self._registry,
             )
         about = {
             "corpus": corpus.digest,
             "identity": identity.as_json(),
-            "plan": plan.as_json(),
+            "plan": told(plan),
             "sources": corpus.sources,
             "how": work.how,
             "seconds": time.perf_counter() - began,

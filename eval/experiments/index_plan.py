@@ -1,83 +1,60 @@
 """What does an index of an experiment keep, and when are two of them the same?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import xxhash
 
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import EvaluationError
 from lexmax.index.durable import to_json
 from lexmax.index.multivector_build import MultiVectorPlan
-from lexmax.indexing import IndexChoice
 from lexmax.passages import PassagePlan
 from lexmax.types import Json
 
 _OVER_TOKENS = ("codec", "centroids", "fde", "fde_store", "fde_dim", "recall")
 
 
-@dataclass(frozen=True, slots=True)
-class IndexPlan:
-    """Specs of encoders, None for none, and what is built besides."""
+def index_plan(given: Mapping[str, Any]) -> IndexChoice:
+    """The choice that an `IndexSection`'s keys make; an encoder that they do not name is none.
 
-    sparse: str | None = None
-    multivector: str | None = None
-    pooled: str | None = None
-    tokens: MultiVectorPlan = field(default_factory=MultiVectorPlan)
-    passages: PassagePlan | None = None
-    neighbours: int = 0
-
-    @staticmethod
-    def of(given: Mapping[str, Any]) -> "IndexPlan":
-        """The plan of an `IndexSection`'s keys.
-
-        Raises:
-            EvaluationError: if it names no encoder, or plans over token vectors without any.
-            InputError: if a value is out of range.
-        """
-        over = {key: given[key] for key in _OVER_TOKENS if given.get(key) is not None}
-        plan = IndexPlan(
-            given.get("sparse"),
-            given.get("multivector"),
-            given.get("pooled"),
-            MultiVectorPlan(**over),
-            None if given.get("passages") is None else PassagePlan.parse(given["passages"]),
-            given.get("neighbours") or 0,
+    Raises:
+        EvaluationError: if it names no encoder, or plans over token vectors without any.
+        InputError: if a value is out of range.
+    """
+    over = {key: given[key] for key in _OVER_TOKENS if given.get(key) is not None}
+    plan = IndexChoice(
+        given.get("sparse"),
+        given.get("multivector"),
+        MultiVectorPlan(**over),
+        given.get("pooled"),
+        None if given.get("passages") is None else PassagePlan.parse(given["passages"]),
+        given.get("neighbours") or 0,
+    )
+    if not plan.specs:
+        raise EvaluationError(
+            "the index has no encoder; expected sparse, multivector or pooled; name one"
         )
-        if plan.sparse is plan.multivector is plan.pooled is None:
-            raise EvaluationError(
-                "the index has no encoder; expected sparse, multivector or pooled; name one"
-            )
-        if over and plan.multivector is None:
-            raise EvaluationError(
-                f"the index has {', '.join(over)}, but no multivector encoder; expected both; name "
-                "one, or leave them out"
-            )
-        return plan
-
-    @property
-    def choice(self) -> IndexChoice:
-        """As an indexing job takes it."""
-        return IndexChoice(
-            self.sparse,
-            self.multivector,
-            plan=self.tokens,
-            pooled=self.pooled,
-            passages=self.passages,
-            neighbours=self.neighbours,
+    if over and plan.multivector is None:
+        raise EvaluationError(
+            f"the index has {', '.join(over)}, but no multivector encoder; expected both; name "
+            "one, or leave them out"
         )
+    return plan
 
-    def as_json(self) -> dict[str, Json]:
-        """What people read."""
-        return {
-            "sparse": self.sparse,
-            "multivector": self.multivector,
-            "pooled": self.pooled,
-            "tokens": None if self.multivector is None else self.tokens.to_json(),
-            "passages": None if self.passages is None else self.passages.to_json(),
-            "neighbours": self.neighbours,
-        }
+
+def told(plan: IndexChoice) -> dict[str, Json]:
+    """What people read of a plan."""
+    return {
+        "sparse": plan.sparse,
+        "multivector": plan.multivector,
+        "pooled": plan.pooled,
+        "tokens": None if plan.multivector is None else plan.plan.to_json(),
+        "passages": None if plan.passages is None else plan.passages.to_json(),
+        "neighbours": plan.neighbours,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +76,7 @@ class IndexIdentity:
     neighbours: int
 
     @staticmethod
-    def of(plan: IndexPlan, registry: Encoders) -> "IndexIdentity":
+    def of(plan: IndexChoice, registry: Encoders) -> "IndexIdentity":
         """The identity of a plan with the encoders of this installation.
 
         Raises:
@@ -111,7 +88,7 @@ class IndexIdentity:
             if plan.multivector is None
             else registry.multivector(plan.multivector).fingerprint,
             None if plan.pooled is None else registry.dense(plan.pooled).fingerprint,
-            None if plan.multivector is None else plan.tokens.to_json(),
+            None if plan.multivector is None else plan.plan.to_json(),
             None if plan.passages is None else plan.passages.to_json(),
             plan.neighbours,
         )

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lexmax.building import Silent
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import CorpusError
 from lexmax.eval.experiments.collections import JudgedCollection
 from lexmax.eval.experiments.experiment import Experiment
 from lexmax.eval.experiments.index_cache import IndexCache, Work
-from lexmax.eval.experiments.index_plan import IndexPlan
 from lexmax.eval.experiments.known_cells import known_cells
 from lexmax.forecast import forecast
 
@@ -27,7 +27,7 @@ class IndexStep:
     """
 
     collection: str
-    plan: IndexPlan
+    plan: IndexChoice
     how: str
     begun: bool
     seconds: float | None = None
@@ -78,7 +78,7 @@ def _indexes(
     experiment: Experiment, collection: JudgedCollection, registry: Encoders
 ) -> Iterator[IndexStep]:
     cache = IndexCache(experiment.cache / "indexes", registry)
-    coming: list[IndexPlan] = []
+    coming: list[IndexChoice] = []
     for plan in experiment.plans_on(collection):
         work = cache.work(collection.corpus, plan, coming=coming)
         coming.append(plan)
@@ -87,12 +87,12 @@ def _indexes(
 
 
 def _estimated(
-    sources: Sequence[str], plan: IndexPlan, work: Work, registry: Encoders
+    sources: Sequence[str], plan: IndexChoice, work: Work, registry: Encoders
 ) -> tuple[float | None, int | None]:
     if work.how != "built":
         return None, None
     try:
-        found = forecast(list(sources), choice=plan.choice, watcher=Silent(), encoders=registry)
+        found = forecast(list(sources), choice=plan, watcher=Silent(), encoders=registry)
     except CorpusError:  # Parquet and irds: names, which the sampler does not read.
         return None, None
     return found.encode_seconds + found.build_seconds, found.n_bytes

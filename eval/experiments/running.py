@@ -8,6 +8,7 @@ from typing import Any
 
 from lexmax.building import Silent, Watcher
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import CalibrationError, PipelineError, QueryError
 from lexmax.eval.collections import unknown_documents
@@ -19,7 +20,7 @@ from lexmax.eval.experiments.experiment import Experiment
 from lexmax.eval.experiments.grid import System
 from lexmax.eval.experiments.index_bytes import index_bytes, used_parts
 from lexmax.eval.experiments.index_cache import IndexCache, Work
-from lexmax.eval.experiments.index_plan import IndexPlan
+from lexmax.eval.experiments.index_plan import told
 from lexmax.eval.experiments.known_cells import cell_digest, known_cells
 from lexmax.eval.experiments.provenance import commit, load, machine, versions
 from lexmax.eval.experiments.query_cache import CachingEncoders
@@ -134,7 +135,7 @@ def _described(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Json]
             one.name: {
                 "of": one.of,
                 "parameters": dict(one.parameters),
-                "index": one.index.as_json(),
+                "index": told(one.index),
                 "pipeline": one.pipeline.model_dump(mode="json", exclude_none=True),
             }
             for one in experiment.systems
@@ -152,7 +153,7 @@ class _Running:
     watcher: Watcher
     fresh: bool
 
-    def cells(self, plan: IndexPlan, systems: Sequence[System]) -> Iterator[Cell]:
+    def cells(self, plan: IndexChoice, systems: Sequence[System]) -> Iterator[Cell]:
         """Those of the systems over one index; the index is only opened if one of them must run."""
         known = known_cells(self.experiment, self.collection, systems, self.registry)
         if self.fresh:

@@ -11,10 +11,11 @@ import orjson
 
 from lexmax.building import Silent
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import EvaluationError
 from lexmax.eval.interfaces.asked import Asked, Scores, answers, require_alone, reranked
-from lexmax.indexing import IndexChoice, index_documents
+from lexmax.indexing import index_documents
 from lexmax.integrations.frameworks import framework
 from lexmax.stages import named
 from lexmax.types import Document

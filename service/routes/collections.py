@@ -5,8 +5,6 @@ from typing import Any
 from fastapi import APIRouter, Request, Response, status
 
 from lexmax.collection import Collection
-from lexmax.index.multivector_build import MultiVectorPlan
-from lexmax.passages import PassagePlan
 from lexmax.service.guard import seen_collections
 from lexmax.service.parts import Parts
 from lexmax.service.schemas import (
@@ -36,22 +34,9 @@ async def create_collection(
 ) -> CollectionReply:
     """An empty collection; without a body, with both indexes."""
     chosen = spec or CollectionSpec()
-
-    def create() -> None:
-        service.collections.create(
-            name,
-            sparse=chosen.sparse,
-            multivector=chosen.multivector,
-            fields=chosen.fields,
-            pooled=chosen.pooled,
-            tokens=None if chosen.tokens is None else MultiVectorPlan(**chosen.tokens.model_dump()),
-            neighbours=chosen.neighbours,
-            passages=None
-            if (asked := chosen.passages) is None
-            else PassagePlan(asked.window, asked.stride),
-        )
-
-    await service.writing.run(create, service.call)
+    await service.writing.run(
+        lambda: service.collections.create(name, chosen.as_choice()), service.call
+    )
     return await service.read(name, lambda collection: described(name, collection))
 
 

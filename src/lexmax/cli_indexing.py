@@ -1,10 +1,10 @@
 """The command that makes a collection and brings documents into it."""
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.console import Console
 from lexmax.errors import InputError
 
 if TYPE_CHECKING:
-    from lexmax.indexing import IndexChoice
+    from lexmax.creating import IndexChoice
 
 
 def index(
@@ -133,9 +133,21 @@ def index(
     from lexmax.report import print_forecast, print_index_report
 
     choice = _choice(
-        sparse, multivector, pooled, codec, engines, fde_store, fde_dim, recall, passages,
-        neighbours,
-    )  # fmt: skip
+        {
+            "sparse": sparse,
+            "multivector": multivector,
+            "pooled": pooled,
+            "passages": passages,
+            "neighbours": neighbours,
+        },
+        {
+            "codec": codec,
+            "engines": engines,
+            "recall": recall,
+            "fde_store": fde_store,
+            "fde_dim": fde_dim,
+        },
+    )
     if dry_run:
         from lexmax.forecast import forecast
 
@@ -167,49 +179,25 @@ def resumable() -> Generator[None, None, None]:
         raise typer.Exit(130) from None
 
 
-def _choice(
-    sparse: str | None,
-    multivector: str | None,
-    pooled: str | None,
-    codec: str | None,
-    engines: str | None,
-    fde_store: str | None,
-    fde_dim: int | None,
-    recall: float | None,
-    passages: str | None,
-    neighbours: int | None,
-) -> "IndexChoice | None":
+def _choice(options: Mapping[str, Any], over_tokens: Mapping[str, Any]) -> "IndexChoice | None":
+    """The defaults with what was given, options by their names; None where nothing was."""
+    from lexmax.creating import IndexChoice
     from lexmax.index.multivector_build import MultiVectorPlan
-    from lexmax.indexing import IndexChoice
     from lexmax.passages import PassagePlan
 
-    given = (
-        sparse, multivector, pooled, codec, engines, fde_store, fde_dim, recall, passages,
-        neighbours,
-    )  # fmt: skip
-    if given == (None,) * len(given):
+    given = {name: value for name, value in options.items() if value is not None}
+    tokens = {name: value for name, value in over_tokens.items() if value is not None}
+    if not given and not tokens:
         return None
-    default, plan = IndexChoice(), MultiVectorPlan()
-    names = _engine_names(engines)
-    return IndexChoice(
-        _or_default(sparse, default.sparse),
-        _or_default(multivector, default.multivector),
-        plan=MultiVectorPlan(
-            plan.codec if codec is None else codec,  # type: ignore[arg-type]
-            "centroids" in names,
-            "fde" in names,
-            recall,
-            fde_store,
-            fde_dim=fde_dim,
-        ),
-        pooled=_or_default(pooled, default.pooled),
-        passages=None if passages is None else PassagePlan.parse(passages),
-        neighbours=neighbours or 0,
-    )
-
-
-def _or_default(spec: str | None, default: str | None) -> str | None:
-    return default if spec is None else None if spec == "none" else spec
+    for signal in ("sparse", "multivector", "pooled"):
+        if given.get(signal) == "none":
+            given[signal] = None
+    if "passages" in given:
+        given["passages"] = PassagePlan.parse(given["passages"])
+    if "engines" in tokens:
+        names = _engine_names(tokens.pop("engines"))
+        tokens |= {name: name in names for name in ("centroids", "fde")}
+    return IndexChoice(plan=MultiVectorPlan(**tokens), **given)
 
 
 def _fields(texts: list[str]) -> dict[str, str]:
@@ -224,9 +212,7 @@ def _fields(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def _engine_names(text: str | None) -> set[str]:
-    if text is None:
-        return {"centroids", "fde"}
+def _engine_names(text: str) -> set[str]:
     names = {name.strip() for name in text.split(",")} - {"none", ""}
     if unknown := names - {"centroids", "fde"}:
         raise InputError(

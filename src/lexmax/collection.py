@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from lexmax import explaining, lucene
 from lexmax import pipeline as pipelines
-from lexmax.building import Silent, Watcher, wanted_neighbours
-from lexmax.creating import CollectionPlan, create_catalog
+from lexmax.building import Silent, Watcher
+from lexmax.creating import IndexChoice, create_catalog
 from lexmax.encoders import Encoders
 from lexmax.explaining import Explanation
 from lexmax.index.catalog import Catalog
@@ -74,7 +74,7 @@ class Collection:
 
         `sparse`, `multivector` and `pooled` (one vector a document) are specs of encoders; those
         over one transformer share its pass. `plan` says what is built over token vectors, and how
-        they are stored; the others are as in `lexmax.creating.CollectionPlan`. Without
+        they are stored; the others are as in `lexmax.creating.IndexChoice`. Without
         `merge_in_background` only `merge` merges segments.
 
         Raises:
@@ -82,9 +82,23 @@ class Collection:
             EncoderError: if there is no such encoder.
             InputError: if there is no encoder at all, or a number or a type is none.
         """
+        kept = (sparse, multivector, plan or MultiVectorPlan(), pooled, passages, neighbours)
+        choice = IndexChoice(*kept, fields or {})
+        return Collection.chosen(
+            path, choice, encoders=encoders, merge_in_background=merge_in_background
+        )
+
+    @staticmethod
+    def chosen(
+        path: Path | str,
+        choice: IndexChoice,
+        *,
+        encoders: Encoders | None = None,
+        merge_in_background: bool = True,
+    ) -> "Collection":
+        """As `create`, with what is chosen as a value."""
         layout, registry = Layout(Path(path)), encoders or Encoders()
-        wanted = CollectionPlan(sparse, multivector, pooled, plan, fields, neighbours, passages)
-        catalog = create_catalog(layout, wanted, registry)
+        catalog = create_catalog(layout, choice, registry)
         return Collection(layout, catalog, registry, merge_in_background=merge_in_background)
 
     @staticmethod
@@ -178,19 +192,14 @@ class Collection:
         return self._writer.declare_fields(fields)
 
     @property
-    def plan(self) -> MultiVectorPlan:
-        """What is built over token vectors."""
-        return MultiVectorPlan.from_json(self._catalog.setting("multivector"))
+    def choice(self) -> IndexChoice:
+        """What it keeps."""
+        return IndexChoice.kept(self._catalog)
 
     @property
     def passages(self) -> PassagePlan | None:
         """How documents are split; None where they are not."""
         return PassagePlan.from_json(self._catalog.setting(PASSAGES))
-
-    @property
-    def neighbours(self) -> int:
-        """Nearest neighbours of each document in the graph of a segment; 0 without a graph."""
-        return wanted_neighbours(self._catalog)
 
     def delete(self, doc_ids: Iterable[str]) -> int:
         """Delete documents; how many of them existed. Later searches do not find them."""
@@ -341,16 +350,8 @@ class Collection:
 
     def describe(self) -> dict[str, Json]:
         """Counts, encoders, pipelines and bytes on disk."""
-        manifests, split = self._reader.manifests(), self.passages
-        segments: list[Json] = [
-            {
-                "segment_id": one.segment_id,
-                "n_docs": one.n_documents,
-                "bytes": one.n_bytes,
-                **({"n_passages": one.n_docs} if split else {}),
-            }
-            for one in manifests
-        ]
+        split = self.passages
+        segments, n_bytes = self._reader.described()
         return {
             "n_docs": self.n_docs,
             "n_pending": self._catalog.n_pending(),
@@ -360,7 +361,7 @@ class Collection:
             "passages": None if split is None else split.to_json(),
             "pipelines": list(pipelines.runnable(self.encoders)),
             "segments": segments,
-            "bytes": self._layout.catalog.stat().st_size + sum(one.n_bytes for one in manifests),
+            "bytes": self._layout.catalog.stat().st_size + n_bytes,
         }
 
     def verify(self) -> VerifyReport:

@@ -15,6 +15,7 @@ import numpy as np
 from lexmax.acceptance import Acceptance
 from lexmax.building import SEGMENT_DOCS, Watcher
 from lexmax.corpus import read_documents, total_bytes
+from lexmax.creating import IndexChoice
 from lexmax.encoders import DenseEncoder, Encoders, MultiVectorEncoder, SparseEncoder
 from lexmax.encoders.given import GivenReader
 from lexmax.encoders.inputs import InputPart, Inputs
@@ -25,7 +26,6 @@ from lexmax.index.multivector_build import MultiVectorPlan, build_multivector
 from lexmax.index.sparse import SparseIndex
 from lexmax.index.token_codec import Codec
 from lexmax.index.tokens import TokenStore
-from lexmax.indexing import IndexChoice
 from lexmax.passages import Rows
 from lexmax.pipeline import CollectionEncoders
 from lexmax.types import Document, SparseBatch, TokenBatch

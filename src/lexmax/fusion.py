@@ -1,7 +1,9 @@
 """How do several rankings become one?
 
 A ranking is ordinals, each once, and scores, best first. A document that a ranking does not hold
-is said to be missing from it; what it gets there is part of each rule.
+is said to be missing from it; what it gets there is part of each rule. Scores and rules depend on
+how deep the rankings are, so who wants more documents than the fused ones must not deepen what is
+fused: further ones go behind (`by_best_rank`, `behind`).
 """
 
 from collections.abc import Sequence
@@ -81,6 +83,35 @@ def comb_mnz(rankings: Sequence[Row], *, scale: Scale = "min-max") -> Row:
     )
     holders = np.bincount(places, minlength=len(fused))
     return best_first(fused, (sums * holders).astype(np.float32), len(fused))
+
+
+def behind(ranking: Row, others: NDArray[np.int64]) -> Row:
+    """The ranking, and behind it these documents in the order in which they are given.
+
+    Their scores say no more than that: they fall evenly, from below the ranking's last one.
+    """
+    ordinals, scores = ranking
+    last = float(scores[-1]) if len(scores) else 0.0
+    # Float32 tells scores apart down to 2**-23 of their size, and others come by the thousand.
+    step = 2.0**-20 * max(abs(last), 2.0**-10)
+    below = last - step * np.arange(1, len(others) + 1)
+    return np.append(ordinals, others), np.append(scores, below.astype(np.float32))
+
+
+def by_best_rank(rankings: Sequence[NDArray[np.int64]], depths: Sequence[int]) -> NDArray[np.int64]:
+    """Documents that no ranking has among its first `depths`, by the best of their ranks.
+
+    Ties by ordinal. However deep the rankings are, one that is deeper only adds to the end.
+    """
+    first = _documents([found[:n] for found, n in zip(rankings, depths, strict=True)])
+    later = [found[n:] for found, n in zip(rankings, depths, strict=True)]
+    ranks = [n + np.arange(len(found)) for found, n in zip(later, depths, strict=True)]
+    everything = _documents(later)
+    order = np.lexsort((everything, _documents(ranks)))
+    ranked = everything[order]
+    places = np.sort(np.unique(ranked, return_index=True)[1])
+    new: NDArray[np.int64] = ranked[places]
+    return new[~np.isin(new, first)]
 
 
 def _added(

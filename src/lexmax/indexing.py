@@ -9,7 +9,7 @@ command is run again.
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -19,49 +19,21 @@ from lexmax.acceptance import Acceptance
 from lexmax.building import Watcher
 from lexmax.collection import Collection
 from lexmax.corpus import Reject, read_documents, source_files, total_bytes
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
-from lexmax.errors import CorpusError, InputError
+from lexmax.errors import CorpusError
 from lexmax.importance import Weights
 from lexmax.index.catalog import Catalog
 from lexmax.index.document_rows import UpsertCount
 from lexmax.index.failures import storage_errors
 from lexmax.index.fields import Fields, check_fields
 from lexmax.index.layout import Layout
-from lexmax.index.multivector_build import MultiVectorPlan
-from lexmax.passages import PassagePlan
 from lexmax.pipeline import CollectionEncoders, encoder_specs
 from lexmax.sample_queries import keep_sample_queries, read_sample_queries
-from lexmax.stages import Signal
 from lexmax.types import Document
 
 _TRANSACTION_DOCS = 1000
 _STDIN = "-"
-
-
-@dataclass(frozen=True, slots=True)
-class IndexChoice:
-    """Specs of the encoders for a new collection, and what is built over token vectors.
-
-    None leaves that index out. `pooled` gives one vector a document. `passages` says how documents
-    are split; None splits none. `neighbours` are those of each document in a graph; 0 for none.
-    """
-
-    sparse: str | None = "bm25"
-    multivector: str | None = "minilm"
-    plan: MultiVectorPlan = field(default_factory=MultiVectorPlan)
-    pooled: str | None = None
-    passages: PassagePlan | None = None
-    neighbours: int = 0
-
-    @property
-    def specs(self) -> dict[Signal, str]:
-        """Of the encoders by signal."""
-        named: dict[Signal, str | None] = {
-            "sparse": self.sparse,
-            "multivector": self.multivector,
-            "pooled": self.pooled,
-        }
-        return {signal: spec for signal, spec in named.items() if spec is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,61 +299,22 @@ def _opened(
     encoders: Encoders | None,
 ) -> Collection:
     if not Layout(path).catalog.is_file():
-        wanted = choice or IndexChoice()
-        return Collection.create(
+        return Collection.chosen(
             path,
-            sparse=wanted.sparse,
-            multivector=wanted.multivector,
-            plan=wanted.plan,
-            fields=fields,
-            pooled=wanted.pooled,
-            passages=wanted.passages,
-            neighbours=wanted.neighbours,
+            replace(choice or IndexChoice(), fields=fields),
             encoders=encoders,
             merge_in_background=False,
         )
     collection = Collection.open(path, encoders=encoders, merge_in_background=False)
     try:
         if choice is not None:
-            _require_same(collection, choice)
+            choice.require_same(collection.choice, path, collection.encoders.registry)
         if fields:
             collection.declare_fields(fields)
     except BaseException:
         collection.abandon()
         raise
     return collection
-
-
-def _require_same(collection: Collection, choice: IndexChoice) -> None:
-    registry, found = collection.encoders.registry, collection.encoders.specs
-    for signal, spec, load in (
-        ("sparse", choice.sparse, registry.sparse),
-        ("multivector", choice.multivector, registry.multivector),
-        ("pooled", choice.pooled, registry.dense),
-    ):
-        wanted = None if spec is None else load(spec).spec
-        if wanted != found.get(signal):  # type: ignore[call-overload]
-            raise InputError(
-                f"{collection.path}: its {signal} encoder is {found.get(signal)}, "  # type: ignore[call-overload]
-                f"but {wanted} was asked for; leave the option out, or index into another folder"
-            )
-    if choice.passages not in (None, collection.passages):
-        raise InputError(
-            f"{collection.path}: its documents are split by {collection.passages}, but "
-            f"{choice.passages} was asked for; leave the option out, or index into another folder"
-        )
-    if choice.neighbours not in (0, collection.neighbours):
-        raise InputError(
-            f"{collection.path}: its graph has {collection.neighbours} neighbours of each "
-            f"document, but {choice.neighbours} were asked for; leave the option out, or index "
-            "into another folder"
-        )
-    if collection.plan != choice.plan:
-        raise InputError(
-            f"{collection.path}: over token vectors it builds {collection.plan.to_json()}, but "
-            f"{choice.plan.to_json()} was asked for; leave the options out, or index into another "
-            "folder"
-        )
 
 
 def name_of(sources: Sequence[str], fields: Fields, keep: Path | None) -> str | None:

@@ -22,7 +22,7 @@ from lexmax.index.segment_rows import SegmentRow
 from lexmax.index.snapshot import Snapshot
 from lexmax.pending import Pending
 from lexmax.pipeline import CollectionEncoders
-from lexmax.types import Document
+from lexmax.types import Document, Json
 
 Made = TypeVar("Made")
 
@@ -90,6 +90,20 @@ class Reader:
                 read_manifest(self._layout.segment(row.segment_id)) for row in state.rows
             ]
         )
+
+    def described(self) -> tuple[list[Json], int]:
+        """The published segments as people read them, and their bytes together."""
+        manifests = self.manifests()
+        segments: list[Json] = [
+            {
+                "segment_id": one.segment_id,
+                "n_docs": one.n_documents,
+                "bytes": one.n_bytes,
+                **({"n_passages": one.n_docs} if "passages" in one.parameters else {}),
+            }
+            for one in manifests
+        ]
+        return segments, sum(one.n_bytes for one in manifests)
 
     def newest(self, *, wait: bool) -> Snapshot:
         """The newest state. A search keeps the one that it began with.

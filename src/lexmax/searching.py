@@ -33,7 +33,7 @@ from lexmax.reranking.deadline import NEVER
 from lexmax.results import Hit, Passage, Ranking, SearchResult, check_query
 from lexmax.search_groups import alike, by_filter, told_of
 from lexmax.stages import Conditions, Pipeline, RelevanceFilter, named
-from lexmax.types import Document
+from lexmax.types import Document, Json
 from lexmax.vectors import Query
 
 Found = TypeVar("Found")
@@ -366,7 +366,11 @@ def version_of(catalog: Catalog, snapshot: Snapshot, pipeline: Pipeline) -> Inde
     """What a calibration of this pipeline belongs to now; the snapshot is of all documents."""
     setting = catalog.setting("multivector")
     plan = None if setting is None else MultiVectorPlan.from_json(setting).to_json()
-    return IndexVersion.of(pipeline.model_dump(mode="json"), snapshot, plan)
+    stages: dict[str, Json] = pipeline.model_dump(mode="json")
+    if pipeline.is_fused or pipeline.graph is not None:
+        # Scores were once scaled over as many documents as were asked for: others than now.
+        stages["fused"] = "to a depth"
+    return IndexVersion.of(stages, snapshot, plan)
 
 
 @lru_cache(maxsize=32)

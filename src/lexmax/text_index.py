@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from lexmax.building import Watcher
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders, SparseEncoder
 from lexmax.encoders.contract import DenseEncoder, MultiVectorEncoder, PairScorer
 from lexmax.encoders.training.durable import DRAFT, writing
 from lexmax.encoders.training.texts import Texts
 from lexmax.errors import TrainingError
 from lexmax.index.tokens import TokenStore
-from lexmax.indexing import IndexChoice, index_corpus
+from lexmax.indexing import index_corpus
 from lexmax.types import SparseBatch, TermStatistics, TokenBatch, best_first, ranges
 
 _PART_TEXTS = 512

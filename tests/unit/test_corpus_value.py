@@ -15,9 +15,10 @@ from lexmax.building import Silent
 from lexmax.cli_value import add_value_commands
 from lexmax.collection import Collection
 from lexmax.corpus_value import Valuation, value_corpus
+from lexmax.creating import IndexChoice
 from lexmax.errors import EvaluationError, InputError
 from lexmax.importance import Weights
-from lexmax.indexing import IndexChoice, index_corpus
+from lexmax.indexing import index_corpus
 from lexmax.types import Document
 
 

@@ -38,7 +38,7 @@ def test_a_grid_is_a_system_for_each_combination() -> None:
         "fde dim=256 n=10",
         "fde dim=256 n=20",
     ]
-    assert found[1].index.tokens.fde_dim == 64
+    assert found[1].index.plan.fde_dim == 64
     assert found[1].index.sparse == "bm25"
     assert found[1].pipeline.retrieve[0].engine == "fde?candidates=10"  # type: ignore[union-attr]
     assert found[4].parameters == {"dim": 256, "n": 20}

@@ -1,12 +1,16 @@
 """Documents that are split are explained by one of their passages."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.console import Console
 
 from lexmax.collection import Collection
 from lexmax.encoders import Encoders
+from lexmax.explain_report import print_explanation
 from lexmax.explaining.explanation import Loss
 from lexmax.passages import PassagePlan
 from lexmax.types import Document
@@ -64,3 +68,34 @@ def test_every_document_has_a_place_or_a_loss(collection: Collection, pipeline: 
         (document,) = explanation.documents
         assert (document.lost is None) == (document.rank is not None)
         assert document.passage is not None
+
+
+def test_the_passage_of_a_lost_document_is_shown_with_its_place(collection: Collection) -> None:
+    explanation = collection.explain(
+        "vitamin bones", 1, doc_id="both", pipeline="sparse", doc_ids=["bones"]
+    )
+    (document,) = explanation.documents
+    assert document.rank is None
+    console = Console(width=120, file=io.StringIO(), force_terminal=False)
+    print_explanation(explanation, console)
+    start = len(MILK) + 1
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"characters {start} to {start + len(BONES)}: {BONES}" in shown
+    assert "lost at doc_ids" in shown
+
+
+def test_a_signal_that_tells_passages_apart_chooses_one(collection: Collection) -> None:
+    """No passage has a term of the query, but one has vectors nearer to it."""
+    pipeline = {
+        "retrieve": [{"signal": "sparse", "depth": 1}, {"signal": "multivector", "depth": 1}]
+    }
+    explanation = collection.explain("dense", 1, doc_id="wings", pipeline=pipeline)
+    (document,) = explanation.documents
+    assert document.lost is not None
+    assert document.multivector is not None
+    snapshot = collection.snapshot()
+    rows = np.flatnonzero(snapshot.serials(np.arange(snapshot.n_docs)) == 2)
+    encoder = collection.encoders.multivector
+    assert encoder is not None
+    scores = snapshot.maxsim(encoder.encode_queries(["dense"]).row(0), rows)
+    assert document.multivector.score == pytest.approx(float(scores.max()), abs=1e-3)

@@ -18,14 +18,21 @@ RANKINGS = {0: row((3, 9.0), (1, 5.0), (2, 1.0)), 2: row((1, 4.0), (3, 2.0))}
 NAMES = {0: "sparse", 2: "multivector"}
 
 
-def shares(rule: Fuse, ordinal: int) -> list[float]:
-    found = fused_shares(rule, RANKINGS, ordinal, names=NAMES)
+DEPTHS = {0: 100, 2: 100}
+
+
+def shares(rule: Fuse, ordinal: int, depths: dict[int, int] = DEPTHS) -> list[float]:
+    document = np.array([ordinal]), np.array([0.4], np.float32)
+    (found,) = fused_shares(rule, RANKINGS, document, names=NAMES, depths=depths)
     assert [share.stage for share in found] == ["sparse", "multivector"]
     return [share.share for share in found]
 
 
 def test_ranks_and_scores_are_those_of_the_rankings() -> None:
-    sparse, multivector = fused_shares(ReciprocalRank(), RANKINGS, 2, names=NAMES)
+    document = np.array([2]), np.array([1.0], np.float32)
+    ((sparse, multivector),) = fused_shares(
+        ReciprocalRank(), RANKINGS, document, names=NAMES, depths=DEPTHS
+    )
     assert (sparse.rank, sparse.score) == (3, 1.0)
     assert (multivector.rank, multivector.score) == (None, None)
 
@@ -49,3 +56,15 @@ def test_ranks_and_scores_are_those_of_the_rankings() -> None:
 )
 def test_shares_by_hand(rule: Fuse, ordinal: int, expected: list[float]) -> None:
     assert shares(rule, ordinal) == pytest.approx(expected)
+
+
+def test_what_is_not_fused_is_missing() -> None:
+    # Of the first ranking two documents are fused, of the other one.
+    depths = {0: 2, 2: 1}
+    assert shares(ReciprocalRank(), 3, depths) == pytest.approx([1 / 61, 0])
+    assert shares(WeightedSum(), 1, depths) == pytest.approx([0, 1])
+    assert shares(CombMnz(scale="none"), 3, depths) == pytest.approx([9, 0])
+
+
+def test_a_document_behind_what_is_fused_has_all_from_its_best_ranking() -> None:
+    assert shares(WeightedSum(), 2, {0: 2, 2: 1}) == pytest.approx([0.4, 0])

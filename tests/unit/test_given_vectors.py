@@ -10,11 +10,12 @@ import pytest
 
 from lexmax.building import Silent
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import CorruptionError, DocumentError, EncoderError, QueryError, ShapeError
 from lexmax.index.layout import Layout
 from lexmax.index.verification import verify
-from lexmax.indexing import IndexChoice, index_corpus
+from lexmax.indexing import index_corpus
 from lexmax.merging import COMPACT
 from lexmax.rebuilding import rebuild
 from lexmax.results import SearchResult

@@ -8,13 +8,14 @@ import pytest
 
 from lexmax.building import Silent
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import CorpusError, CorruptionError, EncoderError, InputError
 from lexmax.forecast import forecast
 from lexmax.index.layout import Layout
 from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.recall import read_queries
-from lexmax.indexing import IndexChoice, index_corpus
+from lexmax.indexing import index_corpus
 
 WORDS = [
     "sail",
@@ -102,7 +103,7 @@ def test_engines_may_be_left_out(tmp_path: Path, corpus: str, cheap_encoders: En
 def test_another_plan_is_refused(tmp_path: Path, corpus: str, cheap_encoders: Encoders) -> None:
     indexed(tmp_path / "ix", corpus, cheap_encoders)
     indexed(tmp_path / "ix", corpus, cheap_encoders, MultiVectorPlan())
-    with pytest.raises(InputError, match=r"'residual4'.* was asked for; leave the options out"):
+    with pytest.raises(InputError, match=r"'residual4'.* was asked for; leave the option out"):
         indexed(tmp_path / "ix", corpus, cheap_encoders, MultiVectorPlan("residual4"))
 
 
@@ -197,7 +198,7 @@ def test_the_size_of_encodings_is_kept(
     path, plan = tmp_path / "ix", MultiVectorPlan(fde_dim=2, fde_store="flat")
     indexed(path, corpus, cheap_encoders, plan)
     with Collection.open(path, encoders=cheap_encoders) as collection:
-        assert collection.plan == plan
+        assert collection.choice.plan == plan
         index = collection.snapshot().parts[0].segment.multivector
         assert index is not None
         assert index.parameters()["candidates"]["dim"] == 2  # type: ignore[index,call-overload]

@@ -8,8 +8,9 @@ import pytest
 from lexmax.building import Silent
 from lexmax.cli_indexing import _fields
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.errors import CorpusError, InputError
-from lexmax.indexing import IndexChoice, index_corpus
+from lexmax.indexing import index_corpus
 
 CHOICE = IndexChoice(multivector=None)
 

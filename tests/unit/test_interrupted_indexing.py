@@ -20,7 +20,8 @@ from conftest import MeanVectors, WordVectors
 from lexmax.building import Silent
 from lexmax.encoders import Encoders
 from lexmax.encoders.loading import Recipe
-from lexmax.indexing import IndexChoice, index_corpus
+from lexmax.creating import IndexChoice
+from lexmax.indexing import index_corpus
 
 class Slow(WordVectors):
     def encode_documents(self, texts):

@@ -10,11 +10,12 @@ import pytest
 
 from lexmax.building import Silent
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import DiskFullError, LockedError, StorageError
 from lexmax.index import segment as segments
 from lexmax.index.layout import Layout
-from lexmax.indexing import IndexChoice, index_corpus
+from lexmax.indexing import index_corpus
 from lexmax.types import Document
 
 TERMS_ONLY = IndexChoice(multivector=None)

@@ -7,11 +7,12 @@ import pytest
 
 from lexmax.building import Silent
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import CorruptionError, LockedError
 from lexmax.index.multivector_engines import EXACT_MAXSIM
 from lexmax.index.spec_ranges import SpecRange, spec_ranges
-from lexmax.indexing import IndexChoice, index_documents
+from lexmax.indexing import index_documents
 from lexmax.merging import COMPACT, worth_merging
 from lexmax.types import Document, Hits, SparseBatch, TokenBatch
 

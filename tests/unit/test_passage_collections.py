@@ -8,6 +8,7 @@ import pytest
 
 from lexmax.building import Silent, build_segments
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import CorruptionError, InputError
 from lexmax.exporting import export_vectors
@@ -15,7 +16,7 @@ from lexmax.forecast import forecast
 from lexmax.index.layout import Layout
 from lexmax.index.passage_rows import FILE_NAME
 from lexmax.index.verification import verify
-from lexmax.indexing import IndexChoice, index_corpus
+from lexmax.indexing import index_corpus
 from lexmax.merging import COMPACT
 from lexmax.passages import PassagePlan, split
 from lexmax.rebuilding import rebuild

@@ -8,13 +8,14 @@ import pytest
 
 from lexmax.building import Silent, build_segments
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import EncoderError, InputError
 from lexmax.forecast import forecast
 from lexmax.index.layout import Layout
 from lexmax.index.pooled import CODES
 from lexmax.index.verification import verify
-from lexmax.indexing import IndexChoice, index_corpus
+from lexmax.indexing import index_corpus
 from lexmax.merging import COMPACT
 from lexmax.rebuilding import rebuild
 from lexmax.types import Document

@@ -6,12 +6,13 @@ import pytest
 
 from lexmax.building import Silent
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders, MultiVectorEncoder
 from lexmax.encoders.loading import Parameter, Recipe, poolable
 from lexmax.encoders.pooled_encoder import PooledEncoder
 from lexmax.encoders.pooling import Count, Pooling
 from lexmax.errors import EncoderError, InputError
-from lexmax.indexing import IndexChoice, index_documents
+from lexmax.indexing import index_documents
 from lexmax.types import Document
 
 TEXT = "one two three four five six seven"

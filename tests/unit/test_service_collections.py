@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import (
     CollectionExistsError,
@@ -28,7 +29,7 @@ def opened(tmp_path: Path) -> Iterator[OpenCollections]:
 
 
 def create(opened: OpenCollections, name: str) -> None:
-    opened.create(name, sparse="bm25", multivector=None)
+    opened.create(name, IndexChoice(multivector=None))
 
 
 def test_names_are_collections_only(opened: OpenCollections, tmp_path: Path) -> None:

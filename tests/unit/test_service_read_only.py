@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import NotACollectionError
 from lexmax.service import Settings, create_app
@@ -85,7 +86,7 @@ def test_a_collection_that_was_made_anew_is_another(both: tuple[TestClient, Test
 def test_who_still_uses_a_deleted_collection_is_not_disturbed(tmp_path: Path) -> None:
     writer = OpenCollections(tmp_path, encoders=Encoders())
     reader = OpenCollections(tmp_path, encoders=Encoders(), read_only=True)
-    writer.create("pets", sparse="bm25", multivector=None)
+    writer.create("pets", IndexChoice(multivector=None))
     with writer.using("pets") as collection:
         collection.add([Document("1", "a cat")])
     with reader.using("pets") as old:

@@ -30,7 +30,7 @@ fuse: {method: reciprocal-rank, weights: [1, 2, 0.5]}
 feedback: {method: rocchio, k: 4, signals: [multivector, pooled], placement: both}
 graph: {method: pagerank, restart: 0.25}
 rerank:
-  - {by: maxsim, depth: 80}
+  - {by: maxsim, depth: 240}
   - {by: pairs, scorer: "cross-encoder:/models/ce", depth: 20}
 relevance: {calibration: mine, min_relevance: 0.5}
 diversify: {method: coverage, depth: 40}
@@ -44,7 +44,7 @@ def test_a_file_says_a_whole_pipeline(tmp_path: Path) -> None:
     assert pipeline.name == "everything"
     assert [stage.signal for stage in pipeline.retrieve] == ["sparse", "multivector", "pooled"]
     assert pipeline.signals == {"sparse", "multivector", "pooled"}
-    assert pipeline.deepest == 80
+    assert pipeline.deepest == 240
     assert named(pipeline.model_dump(mode="json")) == pipeline
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from lexmax.index.catalog import Catalog
-from lexmax.index.vocabulary import read_terms, term_problems, write_terms
+from lexmax.index.vocabulary import read_names, read_terms, term_problems, write_terms
 
 
 def catalog(folder: Path) -> Path:
@@ -40,3 +40,13 @@ def test_a_changed_name_is_found(tmp_path: Path) -> None:
     (problem,) = term_problems(path)
     assert "names of 1 terms" in problem
     assert "has the id 8" in problem
+
+
+def test_names_of_some_ids_are_read_alone(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    Catalog.create(path, {}).close()
+    assert read_names(path, [7]) == {}
+    write_terms(path, ((i, f"t{i}") for i in range(2000)))
+    assert read_names(path, [7, 5000, 7]) == {7: "t7"}
+    assert read_names(path, range(1, 1999)) == {i: f"t{i}" for i in range(1, 1999)}
+    assert read_names(path, []) == {}

@@ -24,7 +24,7 @@ from lexmax.explaining.losses import lost
 from lexmax.explaining.matches import maxsim_match, sparse_match
 from lexmax.explaining.names import Names, own_terms
 from lexmax.explaining.one_search import OneSearch, rank_in
-from lexmax.index.vocabulary import read_terms
+from lexmax.index.vocabulary import read_names
 from lexmax.results import Passage
 from lexmax.searching import Searcher, Traced, Wanted
 from lexmax.stages import Conditions
@@ -64,6 +64,7 @@ class _Stored:
     similarities: NDArray[np.float32]
     pooled: NDArray[np.float32] | None
     conditions: Sequence[Sequence[ConditionOutcome]]
+    fusions: Sequence[tuple[Fusion, ...]]
 
 
 class _Explainer:
@@ -71,7 +72,7 @@ class _Explainer:
 
     def __init__(self, searcher: Searcher, wanted: Wanted, search: OneSearch) -> None:
         self._searcher, self._wanted, self._search = searcher, wanted, search
-        imported = partial(read_terms, searcher.catalog.path)
+        imported = partial(read_names, searcher.catalog.path)
         self._names = Names(search, searcher.encoders, imported)
 
     def explanation(self, doc_id: str | None) -> Explanation:
@@ -114,6 +115,7 @@ class _Explainer:
             self._similarities(ordinals),
             None if before.pooled is None else snapshot.pooled_rows(ordinals),
             self._conditions(ordinals),
+            self._fusions(ordinals),
         )
 
     def _similarities(self, ordinals: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -126,8 +128,11 @@ class _Explainer:
     def _conditions(self, ordinals: NDArray[np.int64]) -> list[list[ConditionOutcome]]:
         """Of all filters, a list a document."""
         found: list[list[ConditionOutcome]] = [[] for _ in ordinals]
+        matching = self._searcher.reader.matching
         for where, conditions in self._filters():
-            rows = filter_outcomes(where, conditions, self._search.snapshot, ordinals.tolist())
+            rows = filter_outcomes(
+                where, conditions, self._search.snapshot, ordinals.tolist(), matching=matching
+            )
             for of_document, outcomes in zip(found, rows, strict=True):
                 of_document += outcomes
         return found
@@ -153,7 +158,7 @@ class _Explainer:
             self._maxsim(stored, i),
             self._product(stored, i),
             search.places(ordinal),
-            self._fusions(ordinal),
+            stored.fusions[i],
             tuple(stored.conditions[i]),
             self._relevance(ordinal),
             None,
@@ -198,16 +203,24 @@ class _Explainer:
             return None
         return float(self._search.snapshot.score_pooled(queries[0], stored.ordinals[[i]])[0])
 
-    def _fusions(self, ordinal: int) -> tuple[Fusion, ...]:
-        search, found = self._search, list[Fusion]()
+    def _fusions(self, ordinals: NDArray[np.int64]) -> list[tuple[Fusion, ...]]:
+        """Those of each document that have it, in the order in which they ran."""
+        search, found = self._search, [list[Fusion]() for _ in ordinals]
         for name, rankings in search.answer.trace.fused.items():
-            row = search.answer.stages[name].row(0)
-            if rank := rank_in(row, ordinal):
-                rows = {i: hits.row(0) for i, hits in rankings.items()}
-                rule, names = search.pipeline.fuse, search.names_of(rankings)
-                shares = fused_shares(rule, rows, ordinal, names=names)
-                found.append(Fusion(name, rule.method, float(row[1][rank - 1]), shares))
-        return tuple(found)
+            fused, scores = search.answer.stages[name].row(0)
+            ranks = [rank_in((fused, scores), ordinal) for ordinal in ordinals.tolist()]
+            places = np.array([rank - 1 for rank in ranks if rank], np.int64)
+            shares = fused_shares(
+                rule := search.pipeline.fuse,
+                {i: hits.row(0) for i, hits in rankings.items()},
+                (fused[places], scores[places]),
+                names=search.names_of(rankings),
+                depths=search.answer.trace.depths,
+            )
+            having = [i for i, rank in enumerate(ranks) if rank]
+            for i, score, of_one in zip(having, scores[places].tolist(), shares, strict=True):
+                found[i].append(Fusion(name, rule.method, score, of_one))
+        return [tuple(of_one) for of_one in found]
 
     def _relevance(self, ordinal: int) -> RelevanceDecision | None:
         judged = self._search.answer.trace.judged

@@ -1,11 +1,12 @@
 """Which conditions of a filter does a document meet?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from lexmax.conditions import parse_conditions
 from lexmax.explaining.explanation import ConditionOutcome
 from lexmax.index.fields import Fields, Value
+from lexmax.index.filters import Filter
 from lexmax.index.predicates import AnyOf, Either, Every, Exists, Match, Neither, Predicate, Range
 from lexmax.index.snapshot import Snapshot
 from lexmax.stages import Conditions
@@ -17,12 +18,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def filter_outcomes(
-    where: str, conditions: Conditions, snapshot: Snapshot, ordinals: Sequence[int]
+    where: str,
+    conditions: Conditions,
+    snapshot: Snapshot,
+    ordinals: Sequence[int],
+    *,
+    matching: Callable[[Snapshot, Predicate], Filter] = Snapshot.matching,
 ) -> list[tuple[ConditionOutcome, ...]]:
-    """For each document, whether it meets each of the conditions that must all hold."""
+    """For each document, whether it meets each of the conditions that must all hold.
+
+    `matching` evaluates one over all documents, or knows what it came to before.
+    """
     clauses = _all_needed(parse_conditions(conditions, snapshot.fields))
     texts = [condition_text(clause, snapshot.fields) for clause in clauses]
-    masks = [snapshot.matching(clause).mask for clause in clauses]
+    masks = [matching(snapshot, clause).mask for clause in clauses]
     return [
         tuple(
             ConditionOutcome(where, text, bool(mask[ordinal]))

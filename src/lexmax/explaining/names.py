@@ -19,13 +19,13 @@ class Names:
         self,
         search: OneSearch,
         encoders: CollectionEncoders,
-        imported: Callable[[], Mapping[int, str]],
+        imported: Callable[[Sequence[int]], Mapping[int, str]],
     ) -> None:
         """`imported` gives names of terms by id that no text has; it is asked when they miss."""
         self._search = search
         self._encoders = encoders
         self._imported = imported
-        self._table: Mapping[int, str] | None = None
+        self._table: dict[int, str] | None = None
         self._terms: dict[int, str] = {}
         self._fed_texts = _texts_that_fed_back(search)
         self._query_tokens: list[str] | None = None
@@ -42,9 +42,16 @@ class Names:
         try:
             return f"#{term_id}" if encoder is None else encoder.term(term_id, texts)
         except EncoderError:
-            if self._table is None:
-                self._table = self._imported()
-            return self._table.get(term_id, f"#{term_id}")
+            if self._table is None:  # Of all at once, and not of all that the collection has.
+                self._table = dict(self._imported(self._asked_terms()))
+            if term_id not in self._table:
+                self._table |= {term_id: f"#{term_id}", **self._imported([term_id])}
+            return self._table[term_id]
+
+    def _asked_terms(self) -> list[int]:
+        """Before feedback and after it."""
+        queries = (self._search.before.sparse, self._search.query_for("sparse").sparse)
+        return [one for asked in queries if asked is not None for one in asked.row(0)[0].tolist()]
 
     def query_tokens(self) -> list[str]:
         """Of the query's vectors, and behind them of those that feedback added."""

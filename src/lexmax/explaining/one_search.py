@@ -108,17 +108,20 @@ class OneSearch:
         """Of a document's passages the one that came farthest; it has one row if it is not split.
 
         That is the one which the last stage that has any of them put first; where none has any,
-        the one that the first signal scores best.
+        the one that the first signal which tells them apart scores best.
         """
         for hits in reversed(list(self.answer.stages.values())):
             found = hits.row(0)[0]
             if len(places := np.flatnonzero(np.isin(found, rows))):
                 return int(found[places[0]])
-        return int(rows[0]) if len(rows) == 1 else int(rows[self._scores(rows).argmax()])
+        for stage in self.pipeline.retrieve if len(rows) > 1 else ():
+            scores = self._scores(stage.signal, rows)
+            if np.ptp(scores) > 0:
+                return int(rows[scores.argmax()])
+        return int(rows[0])
 
-    def _scores(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """By the first signal that the pipeline searches by."""
-        signal = self.pipeline.retrieve[0].signal
+    def _scores(self, signal: Signal, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What the signal gives them; all alike where it knows nothing of the query."""
         queries, snapshot = self.query_for(signal), self.snapshot
         if signal == "sparse" and queries.sparse is not None:
             return snapshot.score_sparse(queries.sparse.row(0), rows)

@@ -38,6 +38,7 @@ class Trace:
             retrieve stage: one ranking, or those that were fused.
         fused: Rankings that each fusion saw, by its name and by the number of the retrieve stage
             that they are of.
+        depths: How many documents of a ranking are fused, by the number of the retrieve stage.
         fed_back: Hits whose first documents changed each signal's view of the queries.
         changed: The queries after feedback; None without.
         judged: What the relevance filter did; None without.
@@ -45,6 +46,7 @@ class Trace:
 
     rankings: Mapping[int, Hits] = field(default_factory=dict[int, Hits])
     fused: dict[str, Mapping[int, Hits]] = field(default_factory=dict[str, Mapping[int, Hits]])
+    depths: Mapping[int, int] = field(default_factory=dict[int, int])
     fed_back: Mapping[Signal, Hits] = field(default_factory=dict[Signal, Hits])
     changed: EncodedQueries | None = None
     judged: Judged | None = None

@@ -67,6 +67,11 @@ def deepened(
             rows[i] = deeper.row(place)
 
 
+def n_documents(snapshot: Snapshot, ordinals: NDArray[np.int64]) -> int:
+    """Of how many documents these rows are."""
+    return len(_first_places(snapshot, ordinals)) if snapshot.has_passages else len(ordinals)
+
+
 def in_passages(snapshot: Snapshot, depth: int) -> int:
     """How many passages so many documents have on average."""
     return -(-depth * snapshot.n_docs // max(1, snapshot.n_documents))

@@ -14,8 +14,7 @@ _BATCH = 16
 
 
 def retrieve(stage: Retrieve, sources: Sources, queries: EncodedQueries, depth: int) -> Hits:
-    """The best `depth` documents of each query, or as many as the stage says if that is more."""
-    depth = depth if stage.depth is None else max(stage.depth, depth)
+    """The best `depth` documents of each query; what the stage says of depth is the caller's."""
     snapshot = sources.snapshot
     if stage.filter is not None:
         snapshot = sources.matching(snapshot, stage.filter)

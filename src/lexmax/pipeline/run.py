@@ -14,8 +14,15 @@ from lexmax.pipeline.abilities import obstacle, runnable
 from lexmax.pipeline.answer import Answer, Judged, Record, n_hits
 from lexmax.pipeline.diversifying import diversified
 from lexmax.pipeline.feeding_back import fed_back
-from lexmax.pipeline.fusing import fuse
-from lexmax.pipeline.gathering import deepened, distinct, first_passages, gathered
+from lexmax.pipeline.fusing import fuse, prolonged
+from lexmax.pipeline.gathering import (
+    deepened,
+    distinct,
+    first_passages,
+    gathered,
+    in_passages,
+    n_documents,
+)
 from lexmax.pipeline.queries import EncodedQueries, encode
 from lexmax.pipeline.reading_pairs import read_pairs
 from lexmax.pipeline.rescoring import rescore
@@ -24,7 +31,16 @@ from lexmax.pipeline.retrieving import retrieve
 from lexmax.pipeline.sources import Sources
 from lexmax.pipeline.telling_relevance import of_hits, relevant
 from lexmax.pipeline.walking import walked
-from lexmax.stages import Feedback, Pairs, Pipeline, Rerank, Retrieve, Signal, TextFeedback
+from lexmax.stages import (
+    FUSED_DEPTH,
+    Feedback,
+    Pairs,
+    Pipeline,
+    Rerank,
+    Retrieve,
+    Signal,
+    TextFeedback,
+)
 from lexmax.stages.feedback import searched_again
 from lexmax.types import Hits
 
@@ -146,9 +162,16 @@ class _Running:
             texts = [text for of_query in asked for text in of_query]
             inputs = Inputs(texts)
             queries = encode(self._pipeline, sources.snapshot, sources.encoders, inputs)
+        counts = [len(of_query) for of_query in asked]
+        depth = self._fused_rows(number)
         with self._record.stage(stage.signal, given=0) as made:
-            counts = [len(of_query) for of_query in asked]
-            made.hits = hits = aggregated(feedback, self._searched(stage, queries), counts)
+            found = retrieve(stage, sources, queries, depth)
+            made.hits = hits = aggregated(feedback, found, counts)
+            if short := self._short(hits, depth):
+                # Rules of aggregation, like those of fusion, depend on how deep the rankings are.
+                deeper = aggregated(feedback, self._deep(stage, queries, self._depth), counts)
+                deeper = Hits(deeper.ordinals[short], deeper.scores[short])
+                made.hits = hits = prolonged(hits, deeper, short, are_comparable=False)
         return hits
 
     def _retrieved(
@@ -161,19 +184,49 @@ class _Running:
             if rankings and not self._in_time(stage.signal):
                 continue
             with self._record.stage(stage.signal, given=0) as made:
-                made.hits = rankings[i] = self._searched(stage, queries)
+                made.hits = rankings[i] = self._searched(i, queries)
         return dict(sorted({**kept, **rankings}.items()))
 
-    def _searched(self, stage: Retrieve, queries: EncodedQueries) -> Hits:
+    def _searched(self, number: int, queries: EncodedQueries) -> Hits:
+        """What a stage finds: first what is fused, and behind that what else is asked for."""
+        stage = self._pipeline.retrieve[number]
+        if not self._pipeline.is_fused:
+            return self._deep(stage, queries, max(self._depth, stage.depth or 0))
+        depth = self._fused_rows(number)
+        found = retrieve(stage, self._sources, queries, depth)
+        short = self._short(found, depth)
+        if not short:
+            return found
+        return prolonged(found, self._deep(stage, queries.take(short), self._depth), short)
+
+    def _deep(self, stage: Retrieve, queries: EncodedQueries, depth: int) -> Hits:
+        """At least so many documents."""
         if not self._is_split:
-            return retrieve(stage, self._sources, queries, self._depth)
+            return retrieve(stage, self._sources, queries, depth)
         return deepened(
-            lambda some, depth: retrieve(stage, self._sources, some, depth),
+            lambda some, n_rows: retrieve(stage, self._sources, some, n_rows),
             queries,
-            max(self._depth, stage.depth or 0),
+            depth,
             self._sources.snapshot,
             in_time=lambda: self._in_time("looking for passages of more documents"),
         )
+
+    def _fused_rows(self, number: int) -> int:
+        """How many rows of this ranking are fused, however many are asked for."""
+        depth = self._pipeline.retrieve[number].depth or FUSED_DEPTH
+        return in_passages(self._sources.snapshot, depth) if self._is_split else depth
+
+    def _short(self, hits: Hits, depth: int) -> list[int]:
+        """Queries of which there may be more than these, and that want more documents."""
+        if not self._is_split and depth >= self._depth:
+            return []
+        rows = [hits.row(i)[0] for i in range(len(hits))]
+        short = [
+            i
+            for i, row in enumerate(rows)
+            if len(row) >= depth and n_documents(self._sources.snapshot, row) < self._depth
+        ]
+        return short if short and self._in_time("looking further down") else []
 
     def _changed(self, feedback: Feedback, found: Mapping[int, Hits]) -> EncodedQueries:
         """The queries after feedback; of two stages with one signal, the first one's hits count."""
@@ -199,9 +252,8 @@ class _Running:
         given = sum(map(n_hits, rankings.values()))
         with self._record.stage("fuse", given=given) as made:
             made.rankings = rankings
-            hits = made.hits = fuse(
-                self._pipeline.fuse, list(rankings.values()), stages=list(rankings)
-            )
+            depths = self._record.trace.depths = {i: self._fused_rows(i) for i in rankings}
+            hits = made.hits = fuse(self._pipeline.fuse, rankings, depths)
         return hits
 
     def _walked(self, hits: Hits) -> Hits:

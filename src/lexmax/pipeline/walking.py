@@ -1,20 +1,28 @@
 """What lies beside the hits in the graph of nearest neighbours? `lexmax.diversity.graph`."""
 
+import numpy as np
+
 from lexmax.diversity.graph import blended, hops, personalised_pagerank
-from lexmax.fusion import Row
+from lexmax.fusion import Row, behind
 from lexmax.index.snapshot import Snapshot
+from lexmax.pipeline.fusing import cut
 from lexmax.stages import Graph, Hops
 from lexmax.types import Hits
 
 
 def walked(stage: Graph, snapshot: Snapshot, hits: Hits, depth: int) -> Hits:
-    """The first hits of each query and what lies beside them, `depth` of all at most."""
+    """The first hits of each query and what lies beside them, `depth` of all at most.
+
+    Scores of as many first hits as are fused are scaled and added to the graph's, however many
+    there are; those beyond go behind.
+    """
     rows: list[Row] = []
     for i in range(len(hits)):
-        ordinals, scores = hits.row(i)
-        found = ordinals[: stage.depth], scores[: stage.depth]
-        beside = _beside(stage, snapshot, found)
-        rows.append(blended((ordinals, scores), beside, weight=stage.weight))
+        row = hits.row(i)
+        beside = _beside(stage, snapshot, cut(row, stage.depth))
+        found = blended(cut(row, stage.scaled), beside, weight=stage.weight)
+        later = row[0][stage.scaled :]
+        rows.append(behind(found, later[~np.isin(later, found[0])]))
     return Hits.from_rows(rows, min(depth, max((len(row[0]) for row in rows), default=0)))
 
 

@@ -4,7 +4,15 @@ from lexmax.stages.diversify import Coverage, Diversify, Graph, Hops, Mmr, PageR
 from lexmax.stages.documents import BestPassage, Documents, TopPassages
 from lexmax.stages.feedback import Average, ColbertPrf, Feedback, Rm3, Rocchio, TextFeedback
 from lexmax.stages.filtering import RelevanceFilter
-from lexmax.stages.fuse import Borda, CombMnz, CombSum, Fuse, ReciprocalRank, WeightedSum
+from lexmax.stages.fuse import (
+    FUSED_DEPTH,
+    Borda,
+    CombMnz,
+    CombSum,
+    Fuse,
+    ReciprocalRank,
+    WeightedSum,
+)
 from lexmax.stages.pipeline import Pipeline
 from lexmax.stages.presets import PRESETS, preset
 from lexmax.stages.reading import from_mapping, given_pipeline, named, read_pipeline
@@ -13,6 +21,7 @@ from lexmax.stages.retrieve import MultiVectorRetrieve, PooledRetrieve, Retrieve
 from lexmax.stages.values import SIGNALS, Conditions, Signal
 
 __all__ = [
+    "FUSED_DEPTH",
     "PRESETS",
     "SIGNALS",
     "Average",

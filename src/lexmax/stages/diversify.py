@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from lexmax.stages.fuse import FUSED_DEPTH
 from lexmax.stages.values import Depth, Share, Signal, Stage
 
 
@@ -34,23 +35,29 @@ class Coverage(_Diversify):
 Diversify: TypeAlias = Annotated[Mmr | Coverage, Field(discriminator="method")]
 
 
-class Hops(Stage):
+class _Graph(Stage):
+    depth: Depth = Field(default=50, description="Documents to start from")
+    weight: Share = Field(default=0.3, description="Of the graph's score beside the ranking's")
+
+    @property
+    def scaled(self) -> int:
+        """Documents whose scores are scaled together, to be added to the graph's."""
+        return max(self.depth, FUSED_DEPTH)
+
+
+class Hops(_Graph):
     """Add the neighbours of what was found, over the graph built at indexing."""
 
     method: Literal["hops"] = "hops"
     hops: Annotated[int, Field(ge=1, le=3)] = 1
-    depth: Depth = Field(default=50, description="Documents to start from")
-    weight: Share = Field(default=0.3, description="Of the graph's score beside the ranking's")
 
 
-class PageRank(Stage):
+class PageRank(_Graph):
     """Personalised PageRank from what was found, over the graph built at indexing."""
 
     method: Literal["pagerank"] = "pagerank"
     restart: Annotated[float, Field(gt=0, lt=1)] = 0.2
     steps: Annotated[int, Field(ge=1, le=100)] = 15
-    depth: Depth = Field(default=50, description="Documents to start from")
-    weight: Share = Field(default=0.3, description="Of the graph's score beside the ranking's")
 
 
 Graph: TypeAlias = Annotated[Hops | PageRank, Field(discriminator="method")]

@@ -10,6 +10,9 @@ Scale: TypeAlias = Literal["min-max", "z-score", "none"]
 Missing: TypeAlias = Literal["minimum", "zero"]
 Weights: TypeAlias = tuple[Annotated[float, Field(ge=0)], ...]
 
+# Documents of a ranking that are fused where its stage says nothing: benchmarks/fusion.py.
+FUSED_DEPTH = 200
+
 
 class ReciprocalRank(Stage):
     """The sum of 1 / (rank_constant + rank), ranks from 1 (Cormack et al. 2009)."""

@@ -64,11 +64,18 @@ class Pipeline(Stage):
         return frozenset(needed)
 
     @property
+    def is_fused(self) -> bool:
+        """Whether there are several rankings that become one."""
+        return len(self.retrieve) > 1
+
+    @property
     def deepest(self) -> int:
         """Hits that later stages look at, 0 if only what is asked for: `retrieve` finds as many."""
         depths = [stage.depth for stage in self.rerank]
+        if self.feedback is not None:
+            depths.append(self.feedback.k)
         if self.diversify is not None:
             depths.append(self.diversify.depth)
         if self.graph is not None:
-            depths.append(self.graph.depth)
+            depths.append(self.graph.scaled)
         return max(depths, default=0)

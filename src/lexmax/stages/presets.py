@@ -15,7 +15,7 @@ from lexmax.stages.retrieve import (
 )
 
 # The best mean nDCG@10 over SciFact's training claims, Cranfield, CACM and SQuAD, of bm25, minilm
-# and minilm-pooled: benchmarks/fusion.py.
+# and minilm-pooled, where 200 documents of each ranking are fused: benchmarks/fusion.py.
 _TWO_SIGNALS = WeightedSum(weights=(0.3, 0.7))
 _THREE_SIGNALS = WeightedSum(weights=(0.3, 0.3, 0.4), scale="z-score")
 
@@ -30,16 +30,12 @@ PRESETS: Mapping[str, Pipeline] = {
         Pipeline(name="pooled", retrieve=(PooledRetrieve(),)),
         Pipeline(
             name="hybrid",
-            retrieve=(SparseRetrieve(depth=200), MultiVectorRetrieve(depth=200)),
+            retrieve=(SparseRetrieve(), MultiVectorRetrieve()),
             fuse=_TWO_SIGNALS,
         ),
         Pipeline(
             name="hybrid-pooled",
-            retrieve=(
-                SparseRetrieve(depth=200),
-                MultiVectorRetrieve(depth=200),
-                PooledRetrieve(depth=200),
-            ),
+            retrieve=(SparseRetrieve(), MultiVectorRetrieve(), PooledRetrieve()),
             fuse=_THREE_SIGNALS,
         ),
     )

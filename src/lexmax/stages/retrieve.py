@@ -39,7 +39,12 @@ def _known_multivector(text: str) -> str:
 
 class _Retrieve(Stage):
     depth: Depth | None = Field(
-        default=None, description="Documents to pass on; by default as many as the query asks for"
+        default=None,
+        description=(
+            "Documents to pass on; by default as many as the query asks for. Where several stages "
+            "are fused: the documents of this ranking that are, by default 200, however many the "
+            "query asks for"
+        ),
     )
     encoder: str | None = Field(
         default=None, description="The only encoder that this stage is meant for"

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import EvaluationError, InputError
 from lexmax.eval.interfaces.mteb import LexmaxSearch, query_text
-from lexmax.indexing import IndexChoice
 
 CORPUS = [
     {"id": "cat", "title": "", "text": "a cat sleeps on the mat"},
