@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexmax.errors import EvaluationError, LexmaxError
-from lexmax.eval.collections.beir import beir_splits, parts_named
+from lexmax.corpus_sources import msmarco_corpus, parts_named
+from lexmax.eval.collections.beir import beir_splits
 from lexmax.eval.collections.groups import sub_collections
 from lexmax.eval.collections.known import KNOWN, Known
 from lexmax.eval.collections.licences import licence_of
-from lexmax.eval.collections.msmarco import corpus_files, is_msmarco, msmarco_splits
+from lexmax.eval.collections.msmarco import is_msmarco, msmarco_splits
 from lexmax.eval.collections.splits import read_judgements
 from lexmax.eval.collections.trec import is_trec, trec_splits
 from lexmax.eval.files import line_blocks
-from lexmax.eval.parquet import is_parquet, n_rows
+from lexmax.parquet import is_parquet, n_rows
 
 _DEEPEST = 2
 # Of a corpus that takes longer than seconds to read, the documents are not counted unasked.
@@ -131,7 +132,7 @@ def _collected(path: Path, layout: str, name: str, *, count_all: bool) -> Collec
 def _corpus(path: Path, layout: str) -> list[Path]:
     if layout == "BEIR":
         return parts_named(path, "corpus")
-    return [Path(file) for file in corpus_files(path)] if layout == "MS MARCO" else []
+    return msmarco_corpus(path) if layout == "MS MARCO" else []
 
 
 def _qrels_files(path: Path, layout: str) -> Mapping[str, tuple[Path, ...]]:

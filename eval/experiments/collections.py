@@ -9,11 +9,11 @@ import xxhash
 from lexmax.encoders.training.yaml_lines import Located
 from lexmax.errors import EvaluationError, LexmaxError
 from lexmax.eval.collections import Dataset, load_dataset, sub_collections
-from lexmax.eval.collections.irds import is_irds
 from lexmax.eval.experiments.calibrated import JudgedQueries
 from lexmax.eval.experiments.index_cache import Corpus
 from lexmax.eval.experiments.matrix import CollectionSection, Matrix
 from lexmax.index.durable import to_json
+from lexmax.irds import is_irds
 
 _SEED = 1
 

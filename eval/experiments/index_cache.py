@@ -16,10 +16,9 @@ import orjson
 import xxhash
 
 from lexmax.building import Watcher
-from lexmax.corpus import Reject
+from lexmax.corpus import Reject, read_documents
 from lexmax.encoders import Encoders
 from lexmax.errors import EvaluationError
-from lexmax.eval.collections.documents import read_corpus
 from lexmax.eval.experiments.derived import derive
 from lexmax.eval.experiments.index_plan import IndexIdentity, IndexPlan
 from lexmax.index.durable import to_json, write_atomically
@@ -33,7 +32,7 @@ class Corpus:
     """Documents of a test collection.
 
     Attributes:
-        sources: as `read_corpus` takes them.
+        sources: as `read_documents` takes them.
         digest: 16 hexadecimal digits of ids, titles and texts in their order.
         n_docs: documents, those that cannot be stored left out.
         n_rejected: entries that cannot be stored.
@@ -53,7 +52,7 @@ class Corpus:
         """
         digest, n_docs = xxhash.xxh3_128(), 0
         rejects: list[Reject] = []
-        for document in read_corpus(sources, on_reject=rejects.append):
+        for document in read_documents(sources, on_reject=rejects.append):
             digest.update(orjson.dumps([document.doc_id, document.title, document.text]))
             n_docs += 1
         if not n_docs:
@@ -127,7 +126,7 @@ class IndexCache:
         else:
             index_documents(
                 work.folder,
-                read_corpus(corpus.sources, on_reject=lambda reject: None),
+                read_documents(corpus.sources, on_reject=lambda reject: None),
                 name=corpus.digest,
                 choice=plan.choice,
                 watcher=watcher,

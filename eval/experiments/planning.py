@@ -91,8 +91,5 @@ def _estimated(
 ) -> tuple[float | None, int | None]:
     if work.how != "built":
         return None, None
-    try:
-        found = forecast(list(sources), choice=plan.choice, watcher=Silent(), encoders=registry)
-    except CorpusError:  # Parquet and irds: names, which the sampler does not read.
-        return None, None
+    found = forecast(list(sources), choice=plan.choice, watcher=Silent(), encoders=registry)
     return found.encode_seconds + found.build_seconds, found.n_bytes
