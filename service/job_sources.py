@@ -1,4 +1,4 @@
-"""Which files is a job to read? Those inside the import folder, and nothing else of this machine."""
+"""Which files is a job to read? Those of the import folder, and nothing else of this machine."""
 
 from pathlib import Path, PurePosixPath
 

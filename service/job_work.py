@@ -7,9 +7,10 @@ from pathlib import Path
 
 from lexmax.collection import Collection
 from lexmax.corpus import read_documents
+from lexmax.corpus_sources import name_of
 from lexmax.errors import CorpusError
 from lexmax.index.document_rows import UpsertCount
-from lexmax.indexing import Corpus, Rejects, ingest, name_of, some_documents
+from lexmax.indexing import Corpus, Rejects, ingest, some_documents
 from lexmax.service.job_watch import BatchSize, JobWatch
 from lexmax.service.jobs import Job
 

@@ -1,6 +1,7 @@
 """What may a training configuration say of a learned sparse model?"""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from lexmax.corpus import Reject, read_documents
-from lexmax.corpus_sources import below
+from lexmax.corpus_sources import seen_from
 from lexmax.encoders.bm25 import idf
 from lexmax.encoders.checkpoints.sparse_table import read_table
 from lexmax.encoders.sparse_description import read_model, read_value
@@ -140,7 +141,7 @@ def _idf(
         raise EncoderError(
             "idf is given, and the model has no table that could begin with it; leave it out"
         )
-    source = below(place.folder, values.idf)
+    source = seen_from(place.folder, values.idf)
     path = Path(source)
     if path.is_dir() or path.suffix in (".json", ".npy", ".safetensors"):
         found = read_table(path).weights

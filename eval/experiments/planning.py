@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from lexmax.building import Silent
 from lexmax.encoders import Encoders
-from lexmax.errors import CorpusError
 from lexmax.eval.experiments.collections import JudgedCollection
 from lexmax.eval.experiments.experiment import Experiment
 from lexmax.eval.experiments.index_cache import IndexCache, Work

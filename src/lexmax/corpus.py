@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from lexmax.corpus_sources import Source, found_sources
 from lexmax.document_records import Parse, check_columns, columns_parser, from_json, from_row
@@ -175,5 +175,6 @@ def _shown(content: Any) -> str:
         # Cut before decoding, which a line of 64 MiB would make dear; 4 bytes hold any character.
         return content[: SHOWN * 4].decode("utf-8", "backslashreplace")[:SHOWN]
     if isinstance(content, dict):
-        return ", ".join(f"{name}: {str(value)[:SHOWN]}" for name, value in content.items())[:SHOWN]
+        row = cast("dict[str, Any]", content)
+        return ", ".join(f"{name}: {str(value)[:SHOWN]}" for name, value in row.items())[:SHOWN]
     return str(content)[:SHOWN]

@@ -3,10 +3,12 @@
 The one answer for every command that takes a corpus or a test collection.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import orjson
 
 from lexmax.errors import CorpusError
 from lexmax.irds import is_irds
@@ -121,6 +123,29 @@ def is_msmarco_corpus(name: str) -> bool:
     return name in _MSMARCO_NAMES
 
 
-def below(folder: Path, source: str | Path) -> str | Path:
+def seen_from(folder: Path, source: str | Path) -> str | Path:
     """A path as it is seen from `folder`; names of ir_datasets and "-" are the same everywhere."""
     return source if is_irds(source) or str(source) == STDIN else folder / source
+
+
+def name_of(sources: Sequence[str], fields: Mapping[str, str], keep: Path | None) -> str | None:
+    """By which an interrupted job finds its place again; None where standard input is read.
+
+    Files count by path, size and time: a changed file is another corpus. Stdin has no name.
+
+    What ir_datasets calls by one name does not change. Fields belong to it because other entries
+    may be set aside for them, and so do weights, for which other documents are passed over.
+    """
+    found: list[tuple[str, int, int]] = []
+    for source in found_sources(sources):
+        if source.kind == "stdin":
+            return None
+        found.append((source.name, 0, 0) if source.path is None else _named(source.path))
+    if keep is not None:
+        found.append(_named(keep))
+    return orjson.dumps([found, fields] if fields else found, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _named(path: Path) -> tuple[str, int, int]:
+    status = path.stat()
+    return str(path.resolve()), status.st_size, status.st_mtime_ns

@@ -125,9 +125,9 @@ def check_columns(source: str, names: Sequence[str]) -> Sequence[str]:
     for wanted, known in (("an id", _ID_NAMES), ("a text", (*_TEXT_NAMES, "title", "vectors"))):
         if not set(known) & set(names):
             raise CorpusError(
-                f"{source}: found the columns {', '.join(sorted(names))}; expected one for {wanted} "
-                f"that is called {' or '.join(known)}; rename it, or check that it is the right "
-                "file"
+                f"{source}: found the columns {', '.join(sorted(names))}; expected one for "
+                f"{wanted} that is called {' or '.join(known)}; rename it, or check that it is "
+                "the right file"
             )
     return [name for name in names if not name.startswith(_INDEX_NAME)]
 
@@ -163,10 +163,10 @@ def _plain(name: str, value: Any) -> Any:
             return int(value) if value == value.to_integral_value() else float(value)
         case dict():
             return _plain_object(name, cast("dict[str, Any]", value).items())
-        case list() if _is_map(cast("list[Any]", value)):
-            return _plain_object(name, cast("list[tuple[str, Any]]", value))
+        case list() if _is_map(cast("Sequence[Any]", value)):
+            return _plain_object(name, cast("Sequence[tuple[str, Any]]", value))
         case list():
-            return [_plain(name, one) for one in cast("list[Any]", value)]
+            return [_plain(name, one) for one in cast("Sequence[Any]", value)]
         case _:
             raise DocumentError(
                 f"{name} is {type(value).__name__}; expected text, numbers, truth values, times, "
@@ -178,9 +178,8 @@ def _plain_object(name: str, members: Iterable[tuple[str, Any]]) -> dict[str, An
     return {key: _plain(name, value) for key, value in members if value is not None}
 
 
-def _is_map(values: list[Any]) -> bool:
+def _is_map(values: Sequence[Any]) -> bool:
     """Whether these are the members of a Parquet map, which come as pairs."""
     return bool(values) and all(
-        isinstance(one, tuple) and isinstance(cast("tuple[Any, ...]", one)[0], str)
-        for one in values
+        isinstance(one, tuple) and isinstance(cast("Sequence[Any]", one)[0], str) for one in values
     )

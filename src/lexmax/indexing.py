@@ -19,7 +19,7 @@ from lexmax.acceptance import Acceptance
 from lexmax.building import Watcher
 from lexmax.collection import Collection
 from lexmax.corpus import Reject, read_documents, total_bytes
-from lexmax.corpus_sources import found_sources
+from lexmax.corpus_sources import name_of
 from lexmax.encoders import Encoders
 from lexmax.errors import CorpusError, InputError
 from lexmax.importance import Weights
@@ -383,24 +383,3 @@ def _require_same(collection: Collection, choice: IndexChoice) -> None:
             f"{choice.plan.to_json()} was asked for; leave the options out, or index into another "
             "folder"
         )
-
-
-def name_of(sources: Sequence[str], fields: Fields, keep: Path | None) -> str | None:
-    """Files by path, size and time: a changed file is another corpus. Stdin has no name.
-
-    What ir_datasets calls by one name never changes. Fields belong to it because other entries may
-    be set aside for them, and so do weights, for which other documents are passed over.
-    """
-    found: list[tuple[str, int, int]] = []
-    for source in found_sources(sources):
-        if source.kind == "stdin":
-            return None
-        found.append((source.name, 0, 0) if source.path is None else _named(source.path))
-    if keep is not None:
-        found.append(_named(keep))
-    return orjson.dumps([found, fields] if fields else found, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _named(path: Path) -> tuple[str, int, int]:
-    status = path.stat()
-    return str(path.resolve()), status.st_size, status.st_mtime_ns

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
-from lexmax.corpus_sources import below
+from lexmax.corpus_sources import seen_from
 from lexmax.dev_measures import DevMeasures, DevSet
 from lexmax.encoders.training.batches import Batches, Selection
 from lexmax.encoders.training.config import TrainingConfig
@@ -115,7 +115,7 @@ def _evaluation(dev: DevMeasures) -> Callable[[Task], Mapping[str, float]]:
 def _dev(config: TrainingConfig, examples: Examples) -> tuple[DevMeasures | None, int]:
     section = config.data.dev
     if section.dataset is not None:
-        place = below(Path(config.data.folder), section.dataset)
+        place = seen_from(Path(config.data.folder), section.dataset)
         dev = DevSet.of_dataset(place, section.split)
     elif section.share:
         held_out = examples.held_out(section.most)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lexmax.corpus import source_files, total_bytes
-from lexmax.corpus_sources import Source, below, found_sources
+from lexmax.corpus_sources import Source, found_sources, seen_from
 from lexmax.errors import CorpusError
 
 
@@ -80,7 +80,7 @@ def test_a_file_that_is_missing_or_of_another_kind(tmp_path: Path) -> None:
 
 
 def test_names_are_the_same_from_every_folder(tmp_path: Path) -> None:
-    assert below(tmp_path, "irds:beir/scifact") == "irds:beir/scifact"
-    assert below(tmp_path, "-") == "-"
-    assert below(tmp_path, "a/corpus.jsonl") == tmp_path / "a" / "corpus.jsonl"
-    assert below(tmp_path, "/elsewhere.jsonl") == Path("/elsewhere.jsonl")
+    assert seen_from(tmp_path, "irds:beir/scifact") == "irds:beir/scifact"
+    assert seen_from(tmp_path, "-") == "-"
+    assert seen_from(tmp_path, "a/corpus.jsonl") == tmp_path / "a" / "corpus.jsonl"
+    assert seen_from(tmp_path, "/elsewhere.jsonl") == Path("/elsewhere.jsonl")

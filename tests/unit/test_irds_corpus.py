@@ -10,8 +10,9 @@ import pytest
 
 from lexmax.building import Silent
 from lexmax.corpus import Reject, read_documents
+from lexmax.corpus_sources import name_of
 from lexmax.errors import CorpusError
-from lexmax.indexing import IndexChoice, index_corpus, name_of
+from lexmax.indexing import IndexChoice, index_corpus
 from lexmax.types import Document
 
 

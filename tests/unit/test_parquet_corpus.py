@@ -14,8 +14,9 @@ import pytest
 from lexmax.building import Silent
 from lexmax.collection import Collection
 from lexmax.corpus import Reject, read_documents, total_bytes
+from lexmax.corpus_sources import name_of
 from lexmax.errors import CorpusError
-from lexmax.indexing import IndexChoice, index_corpus, name_of
+from lexmax.indexing import IndexChoice, index_corpus
 from lexmax.types import Document
 
 arrow: Any = pytest.importorskip("pyarrow")
