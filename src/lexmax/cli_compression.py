@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from lexmax.corpus_sources import DATASET_HELP
+
 _NONE = "none"
 
 
@@ -15,9 +17,7 @@ def add_compression_command(app: typer.Typer) -> None:
 
 
 def study_compression(
-    dataset: Annotated[
-        Path, typer.Argument(metavar="DATASET_DIR", help="A BEIR folder: corpus, queries, qrels/.")
-    ],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help=DATASET_HELP)],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for what is found.")],
     split: Annotated[str, typer.Option(help="Whose queries are measured.")] = "test",
     kinds: Annotated[

@@ -25,6 +25,17 @@ NAMES = (
 )
 """What may be named, for messages."""
 
+CORPUS_HELP = (
+    "Documents: .jsonl with _id, title, text; .tsv with id, text, or id, url, title, text; either "
+    "with .gz or .zst; .parquet; a folder as BEIR or MS MARCO have it; irds:NAME, a name of "
+    "ir_datasets; or - for stdin. docs/evaluation.md, Collections."
+)
+DATASET_HELP = (
+    "A test collection: a folder with queries and qrels as BEIR, MS MARCO or TREC have it, or "
+    "irds:NAME, a name of ir_datasets. docs/evaluation.md, Collections."
+)
+"""What commands say of their arguments."""
+
 _JSON_ENDINGS, _TABLE_ENDINGS = (".jsonl", ".ndjson", ".json"), (".tsv",)
 _BEIR_ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
 _MSMARCO_NAMES = ("collection.tsv", "msmarco-docs.tsv", "docs.tsv")
