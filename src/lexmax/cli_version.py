@@ -18,7 +18,7 @@ _GROUPS = {
     "Serve it": ("serve", "keys"),
     "Measure": (
         "datasets", "evaluate", "compare", "experiment", "report", "qrels-study",
-        "compression-study", "limit", "lucene",
+        "compression-study", "compression-summary", "limit", "lucene",
     ),
     "Train encoders": ("train", "mine"),
 }  # fmt: skip
