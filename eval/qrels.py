@@ -17,7 +17,8 @@ from lexmax.eval.files import (
     numbered_lines,
     replace_file,
 )
-from lexmax.eval.parquet import is_parquet, numbered_rows
+from lexmax.eval.parquet import numbered_rows
+from lexmax.parquet import is_parquet
 
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
 """query_id -> doc_id -> relevance: graded, 0 where not relevant.

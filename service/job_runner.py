@@ -6,13 +6,14 @@ when it is resumed.
 """
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lexmax.errors import CorpusError, LexmaxError
 from lexmax.service.collections import OpenCollections
-from lexmax.service.job_sources import import_file
+from lexmax.service.job_sources import import_files
 from lexmax.service.job_store import JobStore, new_job_id
 from lexmax.service.job_watch import JobWatch
 from lexmax.service.job_work import run_job, shown
@@ -249,7 +250,7 @@ class JobRunner:
         try:
             thread.start()
         except RuntimeError as error:  # no more threads: it goes on when it is resumed
-            self._ended(task, JobState.FAILED, error=_failure(error, Path(), job))
+            self._ended(task, JobState.FAILED, error=_failure(error, [], job))
 
     def _run(self, task: _Task) -> None:
         job = task.watch.job
@@ -268,12 +269,12 @@ class JobRunner:
 
     def _work(self, task: _Task) -> Job:
         watch, store = task.watch, task.store
-        source = Path()
+        sources: list[Path] = []
         try:
             with self.collections.using(task.collection) as collection:
-                source = self._source(store, watch.job)
+                sources = self._sources(store, watch.job)
                 store.save(watch.job)
-                run_job(collection, source, watch, aside=store.rejects(watch.job), save=store.save)
+                run_job(collection, sources, watch, aside=store.rejects(watch.job), save=store.save)
             watch.ended(whole=True)
             return self._ended(task, JobState.DONE)
         except KeyboardInterrupt:
@@ -282,7 +283,7 @@ class JobRunner:
             return self._ended(task, state)
         except Exception as error:  # whatever it is, it is the job's, and is told with it
             watch.ended(whole=False)
-            failure = _failure(error, source, watch.job)
+            failure = _failure(error, sources, watch.job)
             self._log_failure(watch.job, failure, error)
             return self._ended(task, JobState.FAILED, error=failure)
 
@@ -295,10 +296,10 @@ class JobRunner:
                 "job_failure", job=job.job_id, code=failure.code, error=name, found=found
             )
 
-    def _source(self, store: JobStore, job: Job) -> Path:
+    def _sources(self, store: JobStore, job: Job) -> list[Path]:
         if job.source.kind == "upload":
-            return store.upload(job)
-        return import_file(self.import_dir, job.source.path or "")
+            return [store.upload(job)]
+        return import_files(self.import_dir, job.source.path or "")
 
     def _ended(self, task: _Task, state: JobState, *, error: JobFailure | None = None) -> Job:
         job = _changed(
@@ -331,12 +332,12 @@ def _changed(job: Job, **values: object) -> Job:
     return job.model_copy(update={**values, "version": job.version + 1})
 
 
-def _failure(error: Exception, source: Path, job: Job) -> JobFailure:
+def _failure(error: Exception, sources: Sequence[Path], job: Job) -> JobFailure:
     if isinstance(error, Refusal):
         return JobFailure(code=error.problem.code, detail=error.detail)
     if isinstance(error, CorpusError):
         name = job.source.path or f"the {job.source.format} file"
-        return JobFailure(code=CORPUS_UNREADABLE.code, detail=shown(error, source, name))
+        return JobFailure(code=CORPUS_UNREADABLE.code, detail=shown(error, sources, name))
     problem = problem_of(error)
     return JobFailure(code=problem.code, detail=problem.detail or str(error))
 

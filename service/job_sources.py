@@ -1,4 +1,4 @@
-"""Which file is a job to read? One inside the import folder, and nothing else of this machine."""
+"""Which files is a job to read? Those of the import folder, and nothing else of this machine."""
 
 from pathlib import Path, PurePosixPath
 
@@ -12,10 +12,10 @@ from lexmax.service.problems import (
 )
 
 
-def import_file(folder: Path | None, path: str) -> Path:
+def import_files(folder: Path | None, path: str) -> list[Path]:
     """The file that `path`, relative to the import folder, means; links are followed.
 
-    Of a folder it is its corpus.
+    Of a folder it is its corpus, which may be several Parquet files.
 
     Raises:
         Refusal: 403 without an import folder, 422 if the path leads out of it or to what is no
@@ -33,8 +33,7 @@ def import_file(folder: Path | None, path: str) -> Path:
     try:
         root = folder.resolve(strict=True)
         found = _inside(root / asked, root)
-        files = source_files([found])
-        file = _inside(files[0], root) if files else found
+        files = [_inside(file, root) for file in source_files([found])]
     except FileNotFoundError:
         raise Refusal(
             IMPORT_NOT_FOUND,
@@ -44,9 +43,9 @@ def import_file(folder: Path | None, path: str) -> Path:
         raise _refused(_without(str(error), folder)) from None
     except (OSError, RuntimeError, ValueError):
         raise _refused("a path that cannot be followed") from None
-    if not file.is_file():  # a pipe or a device would be waited for without end
+    if not all(file.is_file() for file in files):  # a pipe would be waited for without end
         raise _refused("what is no file")
-    return file
+    return files
 
 
 def _inside(path: Path, root: Path) -> Path:
@@ -60,7 +59,8 @@ def _refused(found: str) -> Refusal:
     return Refusal(
         IMPORT_REFUSED,
         f"path: found {found}; expected one relative to the import folder, of a .jsonl or .tsv "
-        "file inside, plain, gzip or zstd, or of a folder that holds one; correct it",
+        "file inside, plain, gzip or zstd, of a .parquet file, or of a folder that holds a corpus; "
+        "correct it",
     )
 
 

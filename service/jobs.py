@@ -115,8 +115,8 @@ class JobOrder(BaseModel):
     path: str = Field(
         min_length=1,
         max_length=1024,
-        description="Of a file, or a folder with corpus.jsonl or collection.tsv, in the import "
-        "folder",
+        description="Of a file, or a folder with a corpus as BEIR or MS MARCO have it, in the "
+        "import folder",
         examples=["scifact/corpus.jsonl.gz"],
     )
     max_rejects: int = Field(

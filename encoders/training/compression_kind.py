@@ -7,6 +7,7 @@ import torch
 from pydantic import Field
 
 from lexmax.corpus import Reject, read_documents
+from lexmax.corpus_sources import seen_from
 from lexmax.encoders.compressed import CompressedParts
 from lexmax.encoders.compressed_folder import load_compressed_parts
 from lexmax.encoders.dense_sides import PooledSide
@@ -54,7 +55,8 @@ class JpqSection(Section):
     """Queries and centroids, trained against codes that do not change (JPQ)."""
 
     documents: str = Field(
-        description="The corpus (.jsonl, .tsv), which holds all documents of the examples."
+        description="The corpus, as `lexmax index` takes it, which holds all documents of the "
+        "examples."
     )
     start: str | None = Field(
         default=None,
@@ -77,7 +79,9 @@ class JpqSection(Section):
 class RepconcSection(Section):
     """Both sides and the codes, trained together (RepCONC)."""
 
-    documents: str = Field(description="The corpus (.jsonl, .tsv) that codes are fitted to first.")
+    documents: str = Field(
+        description="The corpus, as `lexmax index` takes it, that codes are fitted to first."
+    )
     dense: DenseSection = DenseSection()
     code: CodeSection = CodeSection()
     mse_weight: float = Field(
@@ -176,7 +180,7 @@ def _identity(dim: int) -> Projection:
 
 
 def _texts(source: str, place: Place) -> list[str]:
-    documents = read_documents([place.folder / source], on_reject=_pass_over)
+    documents = read_documents([seen_from(place.folder, source)], on_reject=_pass_over)
     return [document.full_text for document in documents]
 
 

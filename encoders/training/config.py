@@ -65,7 +65,8 @@ class DevSection(Section):
     )
     dataset: str | None = Field(
         default=None,
-        description="A BEIR folder that is searched instead; nothing is held out then.",
+        description="A dataset, as `lexmax evaluate` takes it, that is searched instead; nothing "
+        "is held out then.",
     )
     split: str = Field(default="dev", description="The qrels of that folder: qrels/SPLIT.tsv.")
     every: int = Field(default=500, ge=1, description="Optimiser steps between two evaluations.")

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field, field_validator
 
 from lexmax.corpus import Reject, read_documents
+from lexmax.corpus_sources import seen_from
 from lexmax.encoders.backbone import States
 from lexmax.encoders.heads.projection import ProjectionShape
 from lexmax.encoders.pooling import Count, Pooling
@@ -58,8 +59,8 @@ class LateInteractionSection(Section):
     )
     start: str | None = Field(
         None,
-        description="Documents (.jsonl, .tsv) whose principal directions the projection begins "
-        "with; null for random numbers.",
+        description="Documents, as `lexmax index` takes them, whose principal directions the "
+        "projection begins with; null for random numbers.",
     )
     query_tokens: int = Field(64, ge=3, description="Of a query, markers counted.")
     document_tokens: int = Field(256, ge=3, description="Of a document, markers counted.")
@@ -153,12 +154,14 @@ def _reading(trunk: Trunk, max_tokens: int, pooling: PoolingSection | None) -> T
 
 def _principal(parts: TokenParts, source: str, place: Place) -> torch.Tensor:
     """Directions of the largest second moments of unit states, (dim, dim_in)."""
-    documents = read_documents([place.folder / source], on_reject=_pass_over)
+    documents = read_documents([seen_from(place.folder, source)], on_reject=_pass_over)
     texts = [document.full_text for document in islice(documents, _SAMPLE_DOCS)]
     side, moments = parts.model.documents.side(parts.trunk.pieces), _Moments(parts)
     parts.trunk.backbone.run(side.rows(texts).ids, [moments])
     if not bool(moments.total.any()):
-        raise EncoderError(f"{place.folder / source} holds no documents; expected some to begin by")
+        raise EncoderError(
+            f"{seen_from(place.folder, source)} holds no documents; expected some to begin by"
+        )
     linalg: Any = torch.linalg
     directions: torch.Tensor = linalg.eigh(moments.total)[1]
     return directions[:, -parts.model.projection.dim :].flip(1).T.float()

@@ -1,6 +1,7 @@
 """What may a training configuration say of a learned sparse model?"""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from lexmax.corpus import Reject, read_documents
+from lexmax.corpus_sources import seen_from
 from lexmax.encoders.bm25 import idf
 from lexmax.encoders.checkpoints.sparse_table import read_table
 from lexmax.encoders.sparse_description import read_model, read_value
@@ -57,7 +59,7 @@ class SparseSection(Section):
     idf: str | None = Field(
         None,
         description="For a table of queries: a folder or file of idf, or documents to count them "
-        "in (.jsonl, .tsv).",
+        "in, as `lexmax index` takes them.",
     )
     dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
         None,
@@ -139,11 +141,12 @@ def _idf(
         raise EncoderError(
             "idf is given, and the model has no table that could begin with it; leave it out"
         )
-    path = place.folder / values.idf
+    source = seen_from(place.folder, values.idf)
+    path = Path(source)
     if path.is_dir() or path.suffix in (".json", ".npy", ".safetensors"):
         found = read_table(path).weights
     else:
-        texts = (document.full_text for document in read_documents([path], on_reject=_pass_over))
+        texts = (document.full_text for document in read_documents([source], on_reject=_pass_over))
         found = count_idf(texts, documents, limit=Limits().document)
     table = np.zeros(documents.n_terms, np.float32)
     table[: len(found)] = found[: documents.n_terms]

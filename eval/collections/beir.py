@@ -8,12 +8,12 @@ too.
 
 from pathlib import Path
 
+from lexmax.corpus_sources import parts_named
 from lexmax.errors import EvaluationError
 from lexmax.eval.collections.dataset import Dataset, Source, judged_queries
 from lexmax.eval.collections.queries import read_queries
 from lexmax.eval.collections.splits import Splits, chosen_split, read_judgements, splits_in
 
-_TEXT_ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
 _HUB_FOLDERS = ("default", "data")
 
 
@@ -39,15 +39,6 @@ def beir_splits(path: Path) -> Splits:
     folders = sorted(folder for folder in path.glob("qrels*") if folder.is_dir())
     hub = [path / name for name in _HUB_FOLDERS if (path / name).is_dir()]
     return splits_in([*folders, *hub])
-
-
-def parts_named(path: Path, name: str) -> list[Path]:
-    """The file of that name, or the Parquet files of a folder of that name, in order."""
-    for ending in _TEXT_ENDINGS:
-        if (file := path / f"{name}{ending}").is_file():
-            return [file]
-    folder = path / name
-    return sorted(folder.glob("*.parquet")) if folder.is_dir() else []
 
 
 def _required(path: Path, parts: list[Path]) -> list[Path]:

@@ -21,8 +21,8 @@ class Dataset:
         qrels: relevance by doc_id by query_id, in the same order.
         split: the part of the dataset that was judged, such as "test".
         warnings: what was left out, in sentences.
-        corpus: where its documents are: files, or a name of ir_datasets; `documents.read_corpus`
-            reads them. Empty if the folder holds none.
+        corpus: where its documents are: files, or a name of ir_datasets; `read_documents` reads
+            them. Empty if the folder holds none.
     """
 
     name: str

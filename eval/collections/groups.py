@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lexmax.corpus_sources import parts_named
 from lexmax.errors import EvaluationError
-from lexmax.eval.collections.beir import beir_splits, parts_named
+from lexmax.eval.collections.beir import beir_splits
 
 
 def sub_collections(path: Path) -> tuple[Path, ...]:

@@ -3,13 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+from lexmax.corpus_sources import parts_named
 from lexmax.errors import EvaluationError
-from lexmax.eval.collections.beir import load_beir, parts_named
+from lexmax.eval.collections.beir import load_beir
 from lexmax.eval.collections.dataset import Dataset
 from lexmax.eval.collections.groups import sub_collections
-from lexmax.eval.collections.irds import is_irds, load_irds
+from lexmax.eval.collections.irds import load_irds
 from lexmax.eval.collections.msmarco import is_msmarco, load_msmarco
 from lexmax.eval.collections.trec import is_trec, load_trec
+from lexmax.irds import is_irds
 
 
 def load_dataset(path: Path | str, *, split: str) -> Dataset:

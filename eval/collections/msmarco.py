@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexmax.corpus_sources import is_msmarco_corpus, msmarco_corpus
 from lexmax.errors import EvaluationError
 from lexmax.eval.collections.dataset import Dataset, Source, judged_queries
 from lexmax.eval.collections.queries import read_query_table
@@ -18,7 +19,6 @@ from lexmax.eval.collections.splits import chosen_split, plain_name
 from lexmax.eval.files import bad_line, decoded, delimiters, numbered_lines
 from lexmax.eval.qrels import read_qrels
 
-_CORPORA = ("collection.tsv", "msmarco-docs.tsv", "docs.tsv")
 # (queries, qrels): what `split` matches must be the same in both.
 _PAIRS = (
     (r"queries\.(?P<split>.+)\.tsv", r"qrels\.(?P<split>.+)\.tsv"),
@@ -40,7 +40,7 @@ def is_msmarco(path: Path) -> bool:
     """Whether a folder holds queries or a corpus under one of the official names."""
     names = {plain_name(file) for file in path.iterdir()}
     queries = [pair[0] for pair in _PAIRS]
-    return bool(names & set(_CORPORA)) or any(
+    return any(map(is_msmarco_corpus, names)) or any(
         re.fullmatch(pattern, name) for pattern in queries for name in names
     )
 
@@ -53,7 +53,8 @@ def load_msmarco(path: Path, split: str) -> Dataset:
     """
     both = msmarco_splits(path)
     queries, qrels = chosen_split(path, both, split)
-    source = Source(path.resolve().name, path, split, qrels.name, corpus_files(path))
+    corpus = tuple(map(str, msmarco_corpus(path)))
+    source = Source(path.resolve().name, path, split, qrels.name, corpus)
     return judged_queries(source, read_query_table(queries), read_qrels(qrels))
 
 
@@ -65,11 +66,6 @@ def msmarco_splits(path: Path) -> dict[str, tuple[Path, Path]]:
         for split in queries.keys() & qrels.keys():
             splits.setdefault(split, (queries[split], qrels[split]))
     return splits
-
-
-def corpus_files(path: Path) -> tuple[str, ...]:
-    """The file of documents, if there is one."""
-    return tuple(str(f) for f in sorted(path.iterdir()) if plain_name(f) in _CORPORA)[:1]
 
 
 def _matching(path: Path, pattern: str) -> dict[str, Path]:

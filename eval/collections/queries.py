@@ -8,7 +8,8 @@ import orjson
 
 from lexmax.errors import EvaluationError
 from lexmax.eval.files import as_id, bad_line, decoded, delimiters, numbered_lines
-from lexmax.eval.parquet import is_parquet, numbered_rows
+from lexmax.eval.parquet import numbered_rows
+from lexmax.parquet import is_parquet
 
 _HEADINGS = frozenset({"qid", "query_id", "query-id", "id", "_id", "topic"})
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lexmax.corpus_sources import PACKINGS
 from lexmax.errors import EvaluationError
 from lexmax.eval.qrels import read_qrels
 
-_PACKINGS = (".gz", ".zst")
 # In the order of preference, where a split stands in a folder twice.
 _ENDINGS = (".tsv", ".jsonl", ".txt", ".trec", ".qrels", ".parquet")
 _SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-\d{5}")
@@ -17,7 +17,7 @@ Splits = Mapping[str, tuple[Path, ...]]
 
 def plain_name(path: Path) -> str:
     """The name without the ending of a packing."""
-    return path.stem if path.suffix in _PACKINGS else path.name
+    return path.stem if path.suffix in PACKINGS else path.name
 
 
 def splits_in(folders: Iterable[Path]) -> dict[str, tuple[Path, ...]]:

@@ -1,73 +1,45 @@
 """Which collections are in a folder, what do they lack, and which are not there at all?"""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from lexmax.corpus_sources import msmarco_corpus, parts_named
 from lexmax.errors import EvaluationError, LexmaxError
-from lexmax.eval.collections.beir import beir_splits, parts_named
+from lexmax.eval.collections.beir import beir_splits
+from lexmax.eval.collections.collected import Collected, Split
 from lexmax.eval.collections.groups import sub_collections
 from lexmax.eval.collections.known import KNOWN, Known
 from lexmax.eval.collections.licences import licence_of
-from lexmax.eval.collections.msmarco import corpus_files, is_msmarco, msmarco_splits
+from lexmax.eval.collections.msmarco import is_msmarco, msmarco_splits
 from lexmax.eval.collections.splits import read_judgements
+from lexmax.eval.collections.survey_irds import described
 from lexmax.eval.collections.trec import is_trec, trec_splits
 from lexmax.eval.files import line_blocks
-from lexmax.eval.parquet import is_parquet, n_rows
+from lexmax.irds import is_irds
+from lexmax.parquet import is_parquet, n_rows
 
 _DEEPEST = 2
 # Of a corpus that takes longer than seconds to read, the documents are not counted unasked.
 _COUNTED_BYTES = 256 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Judged queries and judgements of one split."""
-
-    name: str
-    n_queries: int
-    n_judged: int
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """A collection that was found.
-
-    Attributes:
-        name: of its folder, below the one that was searched.
-        path: the folder.
-        layout: "BEIR", "MS MARCO" or "TREC".
-        n_bytes: of all files in it, as they lie on disk.
-        n_docs: documents; None if there is no corpus, or it is too large to count unasked.
-        splits: what was judged.
-        licence: what its files say; empty if nothing.
-        lacks: what an evaluation would need and is not there, in words; and files that are bad.
-    """
-
-    name: str
-    path: Path
-    layout: str
-    n_bytes: int
-    n_docs: int | None
-    splits: tuple[Split, ...]
-    licence: str
-    lacks: tuple[str, ...]
-
-
 def survey(folder: Path | str, *, count_all: bool = False) -> list[Collected]:
     """The collections in a folder and the folders below it, by path; the folder may be one.
 
     Args:
-        folder: Where to look.
+        folder: Where to look, or irds:NAME, of which nothing is fetched.
         count_all: Count documents of a corpus above 256 MiB too.
 
     Raises:
-        EvaluationError: if there is no such folder.
+        EvaluationError: if there is no such folder, or no such name.
     """
+    if is_irds(folder):
+        return [described(str(folder))]
     folder = Path(folder)
     if not folder.is_dir():
         raise EvaluationError(
-            f"{folder}: no such folder; expected one that holds collections; check the path"
+            f"{folder}: no such folder; expected one that holds collections, or "
+            "irds:NAME; check the path"
         )
     return [
         _collected(path, layout, _name(folder, path), count_all=count_all)
@@ -77,7 +49,7 @@ def survey(folder: Path | str, *, count_all: bool = False) -> list[Collected]:
 
 def missing(found: Iterable[Collected]) -> list[Known]:
     """The collections of the field that are not among those found, by the names of folders."""
-    names = {part for one in found for part in (one.path.resolve().name, one.name.split("/")[0])}
+    names = {part for one in found for part in (one.path.resolve().name, *one.name.split("/"))}
     return [known for known in KNOWN if known.name not in names]
 
 
@@ -131,7 +103,7 @@ def _collected(path: Path, layout: str, name: str, *, count_all: bool) -> Collec
 def _corpus(path: Path, layout: str) -> list[Path]:
     if layout == "BEIR":
         return parts_named(path, "corpus")
-    return [Path(file) for file in corpus_files(path)] if layout == "MS MARCO" else []
+    return msmarco_corpus(path) if layout == "MS MARCO" else []
 
 
 def _qrels_files(path: Path, layout: str) -> Mapping[str, tuple[Path, ...]]:

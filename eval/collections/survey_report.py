@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lexmax.eval.collections.collected import Collected
 from lexmax.eval.collections.known import Known
-from lexmax.eval.collections.survey import Collected
 from lexmax.types import Json
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -39,8 +39,9 @@ def _table(found: Sequence[Collected]) -> Table:
     table.add_column("lacks", overflow="fold")
     for one in found:
         splits = ", ".join(f"{split.name} {split.n_queries:,}" for split in one.splits)
+        n_bytes = "" if one.n_bytes is None else size(one.n_bytes)
         n_docs = "" if one.n_docs is None else f"{one.n_docs:,}"
-        cells = (one.name, one.layout, size(one.n_bytes), n_docs, splits, one.licence)
+        cells = (one.name, one.layout, n_bytes, n_docs, splits, one.licence)
         table.add_row(*map(Text, cells), Text(", ".join(one.lacks), style="yellow"))
     return table
 

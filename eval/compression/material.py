@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lexmax.corpus import Reject
+from lexmax.corpus import Reject, read_documents
 from lexmax.errors import EvaluationError
 from lexmax.eval.collections.dataset import Dataset
-from lexmax.eval.collections.documents import read_corpus, unknown_documents
+from lexmax.eval.collections.documents import unknown_documents
 from lexmax.eval.compression.scan import SingleVectors, TokenVectors
 from lexmax.eval.compression.states import (
     States,
@@ -176,7 +176,7 @@ def gather(
 def _documents(dataset: Dataset) -> tuple[list[Document], tuple[str, ...]]:
     """Of a doc_id that stands twice the last, as in a collection; and what was left out."""
     rejects: list[Reject] = []
-    read = list(read_corpus(dataset.corpus, on_reject=rejects.append))
+    read = list(read_documents(dataset.corpus, on_reject=rejects.append))
     documents = list({document.doc_id: document for document in read}.values())
     if not documents:
         raise EvaluationError(

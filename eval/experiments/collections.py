@@ -9,11 +9,11 @@ import xxhash
 from lexmax.encoders.training.yaml_lines import Located
 from lexmax.errors import EvaluationError, LexmaxError
 from lexmax.eval.collections import Dataset, load_dataset, sub_collections
-from lexmax.eval.collections.irds import is_irds
 from lexmax.eval.experiments.calibrated import JudgedQueries
-from lexmax.eval.experiments.index_cache import Corpus
+from lexmax.eval.experiments.corpus_hash import Corpus
 from lexmax.eval.experiments.matrix import CollectionSection, Matrix
 from lexmax.index.durable import to_json
+from lexmax.irds import is_irds
 
 _SEED = 1
 
@@ -45,11 +45,17 @@ class JudgedCollection:
 
 
 def collections_of(
-    matrix: Matrix, located: Located, *, data: Path | None, folder: Path
+    matrix: Matrix,
+    located: Located,
+    *,
+    data: Path | None,
+    folder: Path,
+    corpora: Path | None = None,
 ) -> list[JudgedCollection]:
     """The collections of a matrix, in its order, sub-collections each on its own.
 
-    Paths are looked for below `data`, then below `folder`, then as they are.
+    Paths are looked for below `data`, then below `folder`, then as they are. `corpora` is a folder
+    that remembers corpora, so that one which has not changed is not read again.
 
     Raises:
         EvaluationError: naming the line, if one is not there, cannot be read or stands twice.
@@ -58,7 +64,7 @@ def collections_of(
     for i, given in enumerate(matrix.collections):
         section = CollectionSection(path=given) if isinstance(given, str) else given
         try:
-            found += _read(section, data, folder)
+            found += _read(section, data, folder, corpora)
         except LexmaxError as error:
             raise EvaluationError(f"{located.place(('collections', i))}: {error}") from error
     names = [one.name for one in found]
@@ -71,17 +77,17 @@ def collections_of(
 
 
 def _read(
-    section: CollectionSection, data: Path | None, folder: Path
+    section: CollectionSection, data: Path | None, folder: Path, corpora: Path | None
 ) -> Iterator[JudgedCollection]:
     path = section.path if is_irds(section.path) else _found(section.path, data, folder)
     parts = () if isinstance(path, str) else sub_collections(path)
     if parts:
         group = section.name or Path(section.path).name
         for part in parts:
-            yield _loaded(section, part, f"{group}-{part.name}", group)
+            yield _loaded(section, part, f"{group}-{part.name}", group, corpora)
     else:
         name = section.name or (path.removeprefix("irds:") if isinstance(path, str) else path.name)
-        yield _loaded(section, path, name.replace("/", "-"), None)
+        yield _loaded(section, path, name.replace("/", "-"), None, corpora)
 
 
 def _found(path: str, data: Path | None, folder: Path) -> Path:
@@ -96,7 +102,7 @@ def _found(path: str, data: Path | None, folder: Path) -> Path:
 
 
 def _loaded(
-    section: CollectionSection, path: Path | str, name: str, group: str | None
+    section: CollectionSection, path: Path | str, name: str, group: str | None, corpora: Path | None
 ) -> JudgedCollection:
     dataset = load_dataset(path, split=section.split)
     if not dataset.corpus:
@@ -118,7 +124,8 @@ def _loaded(
         drawn = f"{len(chosen):,} of {len(dataset.queries):,} judged queries were drawn"
         warnings = (*dataset.warnings, drawn)
         dataset = replace(dataset, queries=kept.queries, qrels=kept.qrels, warnings=warnings)
-    return JudgedCollection(name, dataset, Corpus.of(dataset.corpus), learnt_on, group)
+    corpus = Corpus.of(dataset.corpus, cache=corpora)
+    return JudgedCollection(name, dataset, corpus, learnt_on, group)
 
 
 def _chosen(dataset: Dataset, query_ids: list[str]) -> JudgedQueries:

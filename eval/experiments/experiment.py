@@ -42,7 +42,10 @@ class Experiment:
         matrix, located = read_matrix(path)
         Evaluator({"query": {"document": 1}}, matrix.measures)  # Measures exist, before hours pass.
         systems = systems_of(matrix, located, folder=path.resolve().parent)
-        collections = collections_of(matrix, located, data=data, folder=path.resolve().parent)
+        cache = cache or out / "cache"
+        collections = collections_of(
+            matrix, located, data=data, folder=path.resolve().parent, corpora=cache / "corpora"
+        )
         known = {name for one in collections for name in (one.name, one.group)}
         for system in systems:
             if unknown := set(system.collections or ()) - known:
@@ -50,7 +53,7 @@ class Experiment:
                     f"{located.place(('systems', system.of, 'collections'))}: there is no "
                     f"collection {', '.join(sorted(unknown))}; expected names of the matrix"
                 )
-        return Experiment(matrix, tuple(collections), tuple(systems), out, cache or out / "cache")
+        return Experiment(matrix, tuple(collections), tuple(systems), out, cache)
 
     def systems_on(self, collection: JudgedCollection) -> list[System]:
         """The systems that run on a collection."""

@@ -13,56 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import xxhash
 
 from lexmax.building import Watcher
-from lexmax.corpus import Reject
+from lexmax.corpus import read_documents
 from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
-from lexmax.errors import EvaluationError
-from lexmax.eval.collections.documents import read_corpus
+from lexmax.eval.experiments.corpus_hash import Corpus
 from lexmax.eval.experiments.derived import derive
 from lexmax.eval.experiments.index_plan import IndexIdentity, told
 from lexmax.index.durable import to_json, write_atomically
 from lexmax.index.failures import storage_errors
 from lexmax.index.layout import Layout
 from lexmax.indexing import index_documents
-
-
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """Documents of a test collection.
-
-    Attributes:
-        sources: as `read_corpus` takes them.
-        digest: 16 hexadecimal digits of ids, titles and texts in their order.
-        n_docs: documents, those that cannot be stored left out.
-        n_rejected: entries that cannot be stored.
-    """
-
-    sources: tuple[str, ...]
-    digest: str
-    n_docs: int
-    n_rejected: int
-
-    @staticmethod
-    def of(sources: Sequence[str]) -> "Corpus":
-        """Reads all documents once.
-
-        Raises:
-            CorpusError, EvaluationError: if a source cannot be read, or holds no document.
-        """
-        digest, n_docs = xxhash.xxh3_128(), 0
-        rejects: list[Reject] = []
-        for document in read_corpus(sources, on_reject=rejects.append):
-            digest.update(orjson.dumps([document.doc_id, document.title, document.text]))
-            n_docs += 1
-        if not n_docs:
-            raise EvaluationError(
-                f"{', '.join(sources) or 'the collection'}: holds no document; expected a corpus "
-                "to index; check the path"
-            )
-        return Corpus(tuple(sources), digest.hexdigest()[:16], n_docs, len(rejects))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +92,7 @@ class IndexCache:
         else:
             index_documents(
                 work.folder,
-                read_corpus(corpus.sources, on_reject=lambda reject: None),
+                read_documents(corpus.sources, on_reject=lambda reject: None),
                 name=corpus.digest,
                 choice=plan,
                 watcher=watcher,

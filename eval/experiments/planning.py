@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from lexmax.building import Silent
 from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
-from lexmax.errors import CorpusError
 from lexmax.eval.experiments.collections import JudgedCollection
 from lexmax.eval.experiments.experiment import Experiment
 from lexmax.eval.experiments.index_cache import IndexCache, Work
@@ -91,8 +90,5 @@ def _estimated(
 ) -> tuple[float | None, int | None]:
     if work.how != "built":
         return None, None
-    try:
-        found = forecast(list(sources), choice=plan, watcher=Silent(), encoders=registry)
-    except CorpusError:  # Parquet and irds: names, which the sampler does not read.
-        return None, None
+    found = forecast(list(sources), choice=plan, watcher=Silent(), encoders=registry)
     return found.encode_seconds + found.build_seconds, found.n_bytes

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lexmax.corpus import read_documents
 from lexmax.errors import LexmaxError
 from lexmax.eval.collections import load_dataset
-from lexmax.eval.collections.documents import read_corpus
 from lexmax.eval.experiments.cell import read_cell
 from lexmax.eval.experiments.results import Results
 from lexmax.eval.runs import Run, read_run
@@ -150,7 +150,7 @@ class _Texts:
             }
             documents = {
                 document.doc_id: document
-                for document in read_corpus(about["corpus_files"], on_reject=lambda reject: None)
+                for document in read_documents(about["corpus_files"], on_reject=lambda reject: None)
                 if document.doc_id in wanted
             }
         except LexmaxError as error:

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from lexmax.service import job_events
 from lexmax.service.job_runner import new_job
-from lexmax.service.job_sources import import_file
+from lexmax.service.job_sources import import_files
 from lexmax.service.job_uploads import MEDIA_TYPES, uploaded
 from lexmax.service.jobs import JOB_ID_RULE, Job, JobList, JobOrder, JobSource, UploadFormat
 from lexmax.service.parts import Parts
@@ -45,8 +45,9 @@ async def start_job(name: CollectionName, body: JobOrder, service: Parts) -> Job
     """Index a file of the service's import folder; the job survives a restart of the service."""
 
     def start() -> Job:
-        file = import_file(service.settings.import_dir, body.path)
-        source = JobSource(kind="import", path=body.path, bytes=file.stat().st_size)
+        files = import_files(service.settings.import_dir, body.path)
+        n_bytes = sum(file.stat().st_size for file in files)
+        source = JobSource(kind="import", path=body.path, bytes=n_bytes)
         return service.jobs.start(name, new_job(source, body.max_rejects))
 
     return await service.writing.run(start, service.call)

@@ -21,7 +21,7 @@ from lexmax.cli_evaluation import (
 )
 from lexmax.cli_experiments import add_experiment_commands
 from lexmax.cli_explain import add_explain_command
-from lexmax.cli_indexing import index, resumable
+from lexmax.cli_indexing import CollectionPath, add_indexing_commands, resumable
 from lexmax.cli_interchange import add_commands
 from lexmax.cli_keys import add_key_commands
 from lexmax.cli_relevance import add_relevance_commands
@@ -29,6 +29,8 @@ from lexmax.cli_rerank import add_rerank_command
 from lexmax.cli_snapshots import add_snapshot_commands
 from lexmax.cli_training import add_training_commands
 from lexmax.cli_value import add_value_commands
+from lexmax.cli_version import add_front
+from lexmax.corpus_sources import DATASET_HELP
 from lexmax.errors import EvaluationError, LexmaxError
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ app = typer.Typer(
     epilog="Start with `lexmax demo`, or `lexmax index my-index corpus.jsonl`.",
 )
 
-CollectionPath = Annotated[Path, typer.Argument(metavar="PATH", help="The collection's folder.")]
 PipelineName = Annotated[
     str | None,
     typer.Option(
@@ -59,7 +60,7 @@ PipelineName = Annotated[
 ]
 
 
-app.command()(index)
+add_indexing_commands(app)
 
 
 @app.command()
@@ -129,7 +130,7 @@ def search(
 def evaluate(
     dataset: Annotated[
         Path | None,
-        typer.Argument(metavar="DATASET_DIR", help="A BEIR folder: queries.jsonl and qrels/."),
+        typer.Argument(metavar="DATASET", help=DATASET_HELP),
     ] = None,
     collection: Annotated[
         Path | None, typer.Option(help="Collection to search; its corpus must be the dataset's.")
@@ -141,7 +142,7 @@ def evaluate(
             "that it can run."
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="The qrels to use: qrels/SPLIT.tsv.")] = "test",
+    split: Annotated[str, typer.Option(help="The qrels to use, such as qrels/SPLIT.tsv.")] = "test",
     measures: Annotated[
         str, typer.Option(help="Names of ir-measures, separated by commas.")
     ] = "nDCG@10,RR@10,R@100,R@1000,AP",
@@ -156,6 +157,8 @@ def evaluate(
     expect: ExpectOption = None,
 ) -> None:
     """Measure pipelines on a dataset, or score a run file, with the field's official measures.
+
+    Documents are searched that `lexmax index scifact-index scifact` has stored before.
 
     Examples: `lexmax evaluate scifact --collection scifact-index --pipelines bm25,hybrid`,
     `lexmax evaluate --run my.run --qrels qrels.txt`
@@ -186,7 +189,8 @@ def serve(
 ) -> None:
     """Serve the collections in a folder over HTTP until Ctrl-C; /docs describes the API.
 
-    Every other setting is a variable LEXMAX_<NAME> in the environment: docs/operations.md.
+    Every other setting is a variable in the environment whose name begins with LEXMAX_:
+    docs/operations.md.
 
     Examples: `lexmax serve --data collections --port 8000`,
     `lexmax serve --data collections --host 0.0.0.0 --keys keys.json --tls-cert my.pem`
@@ -195,74 +199,6 @@ def serve(
 
     given = {"keys": keys, "insecure": insecure, "tls_cert": tls_cert, "tls_key": tls_key}
     serve(Settings(data=data, port=port, host=host, **{name: v for name, v in given.items() if v}))
-
-
-@app.command()
-def verify(path: CollectionPath) -> None:
-    """Re-check every checksum of the collection at PATH, and the catalog against the segments.
-
-    Example: `lexmax verify scifact-index`
-    """
-    from lexmax.index.verification import verify
-    from lexmax.report import print_verify_report
-
-    report = verify(path)
-    print_verify_report(report, path, Console())
-    if report.problems:
-        raise typer.Exit(1)
-
-
-@app.command()
-def merge(
-    path: CollectionPath,
-    all_: Annotated[
-        bool,
-        typer.Option(
-            "--all",
-            help="Make as few segments as may be and drop every deleted document, however much "
-            "there is to copy.",
-        ),
-    ] = False,
-) -> None:
-    """Make many small segments of the collection at PATH few, and drop deleted documents.
-
-    A search asks every segment, so fewer are faster; `lexmax index` and the service merge by
-    themselves where it pays. Nothing is encoded again, no weight or vector changes. Searches go
-    on meanwhile, also in other processes. Needs room for the new segments beside the old ones.
-    Ctrl-C, a kill or a full disk loses nothing: run the same command again.
-
-    Examples: `lexmax merge scifact-index`, `lexmax merge scifact-index --all`
-    """
-    from lexmax.collection import Collection
-    from lexmax.merging import COMPACT, TIERED
-    from lexmax.progress import watch
-    from lexmax.report import print_merge_report
-
-    with (
-        resumable(),
-        watch() as watching,
-        Collection.open(path, merge_in_background=False) as collection,
-    ):
-        report = collection.merge(watching, policy=COMPACT if all_ else TIERED)
-    print_merge_report(report, path, Console())
-
-
-@app.command()
-def rebuild(path: CollectionPath) -> None:
-    """Build damaged or lost segments of the collection at PATH anew from its stored documents.
-
-    Reads every byte to find them; sound segments are left alone. Documents are encoded again, so
-    it takes as long as indexing them did. Ctrl-C or a kill loses nothing: run it again.
-
-    Example: `lexmax rebuild scifact-index`
-    """
-    from lexmax.progress import watch
-    from lexmax.rebuilding import rebuild
-    from lexmax.report import print_rebuild_report
-
-    with resumable(), watch() as watching:
-        report = rebuild(path, watching)
-    print_rebuild_report(report, path, Console())
 
 
 @app.command()
@@ -278,6 +214,8 @@ def demo(
     """Index the documentation strings of this Python installation, search them, and serve them.
 
     Thousands of real passages, nothing to download; under two minutes on two cores.
+
+    Example: `lexmax demo --no-serve`
     """
     from lexmax.demo import run_demo
 
@@ -296,6 +234,7 @@ add_evaluation_commands(app)
 add_compression_command(app)
 add_value_commands(app)
 add_experiment_commands(app)
+add_front(app)
 
 
 def main() -> None:
@@ -303,7 +242,9 @@ def main() -> None:
     try:
         app()
     except LexmaxError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False)
+        Console(stderr=True).print(
+            f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
@@ -351,9 +292,9 @@ def _evaluate_pipelines(
     from lexmax.stages import given_pipeline
 
     if dataset is None or path is None:
-        missing = "DATASET_DIR" if dataset is None else "--collection"
+        missing = "DATASET" if dataset is None else "--collection"
         raise EvaluationError(
-            f"evaluating needs DATASET_DIR and --collection; {missing} is missing; add it, or "
+            f"evaluating needs DATASET and --collection; {missing} is missing; add it, or "
             "score a run with --run and --qrels"
         )
     datasets = load_group(dataset, split=split)

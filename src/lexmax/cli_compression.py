@@ -1,23 +1,25 @@
-"""The command that measures what compression of vectors costs and saves."""
+"""The commands that measure what compression of vectors costs and saves."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from lexmax.corpus_sources import DATASET_HELP
+
 _NONE = "none"
 
 
 def add_compression_command(app: typer.Typer) -> None:
-    """Add `compression-study`."""
+    """Add `compression-study` and `compression-summary`."""
     app.command("compression-study")(study_compression)
+    app.command("compression-summary")(summarise_compression)
 
 
 def study_compression(
-    dataset: Annotated[
-        Path, typer.Argument(metavar="DATASET_DIR", help="A BEIR folder: corpus, queries, qrels/.")
-    ],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help=DATASET_HELP)],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for what is found.")],
     split: Annotated[str, typer.Option(help="Whose queries are measured.")] = "test",
     kinds: Annotated[
@@ -97,6 +99,59 @@ def study_compression(
     console = Console()
     print_study(found, console)
     console.print(f"written: {', '.join(map(str, paths))}", highlight=False, soft_wrap=True)
+
+
+def summarise_compression(
+    studies: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="STUDY...", help="NAME.json of each collection, in the order of the columns."
+        ),
+    ],
+    kind: Annotated[
+        str | None, typer.Option(help="pooled, tokens or encodings; by default all.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All ways, and not only those that differ much.")
+    ] = False,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAGE.md",
+            help="Write the tables there, between lines `<!-- compression: KIND -->` and "
+            "`<!-- end -->`.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say, by exit code 1, whether that page is stale.")
+    ] = False,
+) -> None:
+    """Put what several studies found side by side, a table for each kind of vectors, in Markdown.
+
+    A cell has nDCG@10 of whole vectors, or what is gained or lost against it (`*`: significantly),
+    and the share of the exact best documents that is found.
+
+    Examples: `lexmax compression-summary study/scifact.json study/cranfield.json --kind pooled`,
+    `lexmax compression-summary study/*.json --into page.md`
+    """
+    from lexmax.eval.compression.summary import KINDS, read_page, read_written, table, with_tables
+    from lexmax.eval.files import replace_file
+
+    found = [read_written(path) for path in studies]
+    if into is not None:
+        page = read_page(into)
+        written = with_tables(page, found)
+        if check and written != page:
+            sys.stderr.write(f"{into} is stale; run the same command without --check\n")
+            raise typer.Exit(1)
+        if not check:
+            replace_file(into, [written.encode()])
+        return
+    there = [one for one in KINDS if any(one in study.rows for study in found)]
+    for one in [kind] if kind else there:
+        sys.stdout.writelines(
+            f"{line}\n" for line in [f"### {one}", "", *table(found, one, every_way=every), ""]
+        )
 
 
 def _split(names: str) -> tuple[str, ...]:

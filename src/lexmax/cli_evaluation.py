@@ -40,7 +40,7 @@ def add_evaluation_commands(app: typer.Typer) -> None:
 def list_datasets(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FOLDER...]", help="Where to look; by default here."),
+        typer.Argument(metavar="[FOLDER...]", help="Where to look, or irds:NAME; by default here."),
     ] = None,
     count: Annotated[
         bool, typer.Option("--count", help="Count documents of corpora above 256 MiB too.")

@@ -1,4 +1,4 @@
-"""The command that makes a collection and brings documents into it."""
+"""The commands that make a collection, bring documents into it, and keep it sound."""
 
 import sys
 from collections.abc import Generator, Mapping
@@ -9,35 +9,50 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from lexmax.corpus_sources import CORPUS_HELP
 from lexmax.errors import InputError
 
 if TYPE_CHECKING:
     from lexmax.creating import IndexChoice
 
 
+CollectionPath = Annotated[Path, typer.Argument(metavar="PATH", help="The collection's folder.")]
+
+
+def add_indexing_commands(app: typer.Typer) -> None:
+    """Add `index`, `verify`, `merge` and `rebuild`."""
+    for command in (index, verify, merge, rebuild):
+        app.command()(command)
+
+
 def index(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The collection's folder.")],
+    path: CollectionPath,
     corpus: Annotated[
         list[str],
         typer.Argument(
             metavar="CORPUS...",
-            help="Files of documents: .jsonl with _id, title, text (BEIR), .tsv with id, text "
-            "(MS MARCO), either with .gz or .zst; a BEIR folder; or - for stdin.",
+            help=CORPUS_HELP,
         ),
     ],
     sparse: Annotated[
         str | None,
         typer.Option(
-            help="Encoder of term weights, such as bm25 or bm25?stemmer=english; or none."
+            help="Encoder of term weights: bm25 (by default), bm25?stemmer=english, lexmax-sparse, "
+            "splade:PATH and others of docs/encoding.md; or none."
         ),
     ] = None,
     multivector: Annotated[
         str | None,
-        typer.Option(help="Encoder of token vectors, such as minilm?max_tokens=128; or none."),
+        typer.Option(
+            help="Encoder of token vectors: minilm (by default), minilm?max_tokens=128, "
+            "lexmax-colbert, colbert:PATH; or none, which indexes many times faster."
+        ),
     ] = None,
     pooled: Annotated[
         str | None,
-        typer.Option(help="Encoder of one vector a document, such as minilm-pooled; or none."),
+        typer.Option(
+            help="Encoder of one vector a document: minilm-pooled or dense:PATH; by default none."
+        ),
     ] = None,
     codec: Annotated[
         str | None,
@@ -126,7 +141,8 @@ def index(
     Documents of a known id are replaced. Entries that cannot be stored are counted and written to
     PATH/rejects.jsonl. Ctrl-C, a kill or a full disk loses nothing: run the same command again.
 
-    Example: `lexmax index scifact-index scifact/corpus.jsonl.gz`
+    Examples: `lexmax index scifact-index scifact/corpus.jsonl.gz`,
+    `lexmax index ix irds:cranfield --sparse bm25 --multivector none`
     """
     from lexmax.indexing import index_corpus
     from lexmax.progress import watch
@@ -167,6 +183,71 @@ def index(
             keep=keep,
         )
     print_index_report(report, path, Console())
+
+
+def verify(path: CollectionPath) -> None:
+    """Re-check every checksum of the collection at PATH, and the catalog against the segments.
+
+    Example: `lexmax verify scifact-index`
+    """
+    from lexmax.index.verification import verify
+    from lexmax.report import print_verify_report
+
+    report = verify(path)
+    print_verify_report(report, path, Console())
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def merge(
+    path: CollectionPath,
+    all_: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Make as few segments as may be and drop every deleted document, however much "
+            "there is to copy.",
+        ),
+    ] = False,
+) -> None:
+    """Make many small segments of the collection at PATH few, and drop deleted documents.
+
+    A search asks every segment, so fewer are faster; `lexmax index` and the service merge by
+    themselves where it pays. Nothing is encoded again, no weight or vector changes. Searches go
+    on meanwhile, also in other processes. Needs room for the new segments beside the old ones.
+    Ctrl-C, a kill or a full disk loses nothing: run the same command again.
+
+    Examples: `lexmax merge scifact-index`, `lexmax merge scifact-index --all`
+    """
+    from lexmax.collection import Collection
+    from lexmax.merging import COMPACT, TIERED
+    from lexmax.progress import watch
+    from lexmax.report import print_merge_report
+
+    with (
+        resumable(),
+        watch() as watching,
+        Collection.open(path, merge_in_background=False) as collection,
+    ):
+        report = collection.merge(watching, policy=COMPACT if all_ else TIERED)
+    print_merge_report(report, path, Console())
+
+
+def rebuild(path: CollectionPath) -> None:
+    """Build damaged or lost segments of the collection at PATH anew from its stored documents.
+
+    Reads every byte to find them; sound segments are left alone. Documents are encoded again, so
+    it takes as long as indexing them did. Ctrl-C or a kill loses nothing: run it again.
+
+    Example: `lexmax rebuild scifact-index`
+    """
+    from lexmax.progress import watch
+    from lexmax.rebuilding import rebuild
+    from lexmax.report import print_rebuild_report
+
+    with resumable(), watch() as watching:
+        report = rebuild(path, watching)
+    print_rebuild_report(report, path, Console())
 
 
 @contextmanager

@@ -64,7 +64,10 @@ def create(
 
 
 def list_keys(keys: KeysPath) -> None:
-    """Print what each key is for and what it may do; their texts are not known."""
+    """Print what each key is for and what it may do; their texts are not known.
+
+    Example: `lexmax keys list --keys keys.json`
+    """
     from lexmax.service.key_file import read_keys
 
     table = Table("id", "name", "may", "made")
@@ -78,7 +81,10 @@ def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="As `lexmax keys list` shows it.")],
     keys: KeysPath,
 ) -> None:
-    """Make a key invalid; a running service refuses it within a second."""
+    """Make a key invalid; a running service refuses it within a second.
+
+    Example: `lexmax keys revoke ID --keys keys.json`, with an ID that `lexmax keys list` shows
+    """
     from lexmax.errors import InputError
     from lexmax.service.key_file import change_keys
     from lexmax.service.keys import Key

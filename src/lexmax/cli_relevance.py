@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lexmax.corpus_sources import DATASET_HELP
 from lexmax.errors import CalibrationError
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ def calibrate(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The collection's folder.")],
     dataset: Annotated[
         Path,
-        typer.Argument(
-            metavar="DATASET_DIR", help="A BEIR folder: queries.jsonl and qrels/SPLIT.tsv."
-        ),
+        typer.Argument(metavar="DATASET", help=DATASET_HELP),
     ],
     split: Annotated[str, typer.Option(help="The qrels to learn from: qrels/SPLIT.tsv.")] = "train",
     pipeline: Annotated[
@@ -115,7 +114,7 @@ def calibrate(
 ) -> None:
     """Learn from judged queries which documents are relevant, and choose a threshold.
 
-    The collection at PATH answers the queries of DATASET_DIR; an adapter learns to give every
+    The collection at PATH answers the queries of DATASET; an adapter learns to give every
     hit a probability of being relevant, and the threshold is chosen on queries that were held
     out. Both are stored in PATH/relevance/NAME, together with the pipeline and index version
     that they are valid for. A search then asks `--min-relevance`, or its pipeline has a stage

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from lexmax.corpus_sources import DATASET_HELP
+
 if TYPE_CHECKING:
     from lexmax.corpus_value import ValueReport
 
@@ -20,9 +22,7 @@ def value(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The collection's folder.")],
     dataset: Annotated[
         Path,
-        typer.Argument(
-            metavar="DATASET_DIR", help="A BEIR folder of judged queries: queries.jsonl, qrels/."
-        ),
+        typer.Argument(metavar="DATASET", help=DATASET_HELP),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where the weights are written.")

@@ -1,39 +1,34 @@
-"""Which documents does a file, a folder or standard input hold?"""
+"""Which documents do files, folders, ir_datasets or standard input hold?"""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
-import orjson
-
-from lexmax.errors import CorpusError, DocumentError, ShapeError
+from lexmax.corpus_sources import Source, found_sources
+from lexmax.document_records import Parse, check_columns, columns_parser, from_json, from_row
+from lexmax.errors import CorpusError, DocumentError
+from lexmax.irds import document, opened_documents, records
 from lexmax.lines import LONGEST_LINE, Line, read_lines
-from lexmax.types import Document, Json
-from lexmax.vectors import Vectors
+from lexmax.parquet import numbered_rows
+from lexmax.types import Document
 
 SHOWN = 200
 """Characters of a rejected line that are kept."""
 
-STDIN = "-"
-
-_COMPRESSED = (".gz", ".zst")
-_JSON_NAMES, _TABLE_NAMES = (".jsonl", ".ndjson", ".json"), (".tsv",)
-_IN_FOLDER = ("corpus.jsonl", "collection.tsv")
-
-_ID_NAMES = ("_id", "id", "doc_id", "docid")
-_TEXT_NAMES = ("text", "contents", "body")
-
-_Parse: TypeAlias = Callable[[bytes], Document]
+# (number from 1, what stands there, what makes a document of it)
+_Entry: TypeAlias = tuple[int, Any, Callable[[], Document]]
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A line that gave no document. `line_number` counts from 1; `line` is cut to 200 characters.
+    """A line, or a row, that gave no document.
 
-    Bytes of `line` that are not UTF-8 stand as backslash and hexadecimal.
+    `line_number` counts from 1; `line` is cut to 200 characters, and bytes of it that are not
+    UTF-8 stand as backslash and hexadecimal.
     """
 
     source: str
@@ -49,27 +44,35 @@ def read_documents(
     progress: Callable[[int], None] = lambda bytes_read: None,
     check: Callable[[Document], None] = lambda document: None,
 ) -> Iterator[Document]:
-    """Documents of all sources in order, one line at a time.
+    """Documents of all sources in order, one at a time; memory does not grow with their number.
 
-    A source is a file, a folder that holds `corpus.jsonl` (BEIR) or `collection.tsv` (MS MARCO),
-    or "-" for standard input; each may be gzip or zstd. In `.jsonl` a line is an object: `_id`
-    (or id, doc_id, docid), `text` (or contents, body), `title`, `vectors` (as `Vectors.of` reads
-    them); everything else, and the entries of an object called `metadata`, become metadata. In
-    `.tsv` the columns are id and text; or id, title, text; or id, url, title, text. Standard input
-    is JSON where its first line begins with "{". A line that gives no document is passed to
+    A source is a file, a folder that holds a corpus as BEIR (`corpus.jsonl`, `corpus.parquet`,
+    Parquet files in `corpus`) or MS MARCO (`collection.tsv`, `msmarco-docs.tsv`, `docs.tsv`) have
+    it, `irds:NAME` of ir_datasets, or "-" for standard input. Lines may be packed by gzip or zstd.
+
+    In `.jsonl` a line is an object: `_id` (or id, doc_id, docid), `text` (or contents, body),
+    `title`, `vectors` (as `Vectors.of` reads them); everything else, and the entries of an object
+    called `metadata`, become metadata. A row of Parquet is the same, null standing for no member.
+    In `.tsv` the columns are id and text; or id, title, text; or id, url, title, text. Standard
+    input is JSON where its first line begins with "{". What gives no document is passed to
     `on_reject`; empty lines are skipped.
 
     Args:
         sources: Where to read.
-        on_reject: Called with each line that is left out.
-        progress: Called with the bytes read so far, over all sources, as they lie on disk.
+        on_reject: Called with each entry that is left out.
+        progress: Called with the bytes read so far, over all sources, as they lie on disk; those
+            of ir_datasets do not count.
         check: Raises DocumentError for a document that is to be left out.
 
     Raises:
-        CorpusError: at once if a source is missing or of unknown kind; while reading if it is
-            damaged.
+        CorpusError: at once if a source is missing, of unknown kind, or a name that ir_datasets
+            does not have; while reading if it is damaged, or cannot be fetched.
     """
-    return _read([_find(source) for source in sources], on_reject, progress, check)
+    found = found_sources(sources)
+    for source in found:
+        if source.kind == "irds":
+            opened_documents(source.name)
+    return _read(found, on_reject, progress, check)
 
 
 def total_bytes(sources: Sequence[str | Path]) -> int | None:
@@ -78,65 +81,23 @@ def total_bytes(sources: Sequence[str | Path]) -> int | None:
     Raises:
         CorpusError: if a source is missing or of unknown kind.
     """
-    files = source_files(sources)
-    if len(files) < len(sources) or not all(path.is_file() for path in files):
+    paths = [source.path for source in found_sources(sources)]
+    if not all(path is not None and path.is_file() for path in paths):
         return None
-    return sum(path.stat().st_size for path in files)
+    return sum(path.stat().st_size for path in paths if path is not None)
 
 
 def source_files(sources: Sequence[str | Path]) -> list[Path]:
-    """The files that the sources stand for, standard input left out.
+    """The files that the sources stand for; standard input and ir_datasets have none.
 
     Raises:
         CorpusError: if a source is missing or of unknown kind.
     """
-    return [path for source in sources if (path := _find(source).path) is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    name: str
-    path: Path | None
-
-
-def _find(source: str | Path) -> _Source:
-    if str(source) == STDIN:
-        return _Source("stdin", None)
-    path = Path(source)
-    if path.is_dir():
-        return _find_in_folder(path)
-    if not path.exists():
-        raise CorpusError(
-            f"{path}: no such file; expected a .jsonl or .tsv file, a folder that holds one, "
-            'or "-" for standard input; check the path'
-        )
-    if _kind(path) not in _JSON_NAMES + _TABLE_NAMES:
-        raise CorpusError(
-            f"{path}: the name does not say what is inside; expected it to end in "
-            f"{', '.join(_JSON_NAMES + _TABLE_NAMES)}, or these with {' or '.join(_COMPRESSED)}; "
-            "rename it, or give it on standard input"
-        )
-    return _Source(str(path), path)
-
-
-def _find_in_folder(folder: Path) -> _Source:
-    for name in _IN_FOLDER:
-        for suffix in ("", *_COMPRESSED):
-            if (path := folder / (name + suffix)).is_file():
-                return _Source(str(path), path)
-    raise CorpusError(
-        f"{folder}: a folder without a corpus; expected {' or '.join(_IN_FOLDER)}, "
-        f"plain or with {' or '.join(_COMPRESSED)}; give the file itself if its name is another"
-    )
-
-
-def _kind(path: Path) -> str:
-    plain = path.with_suffix("") if path.suffix.lower() in _COMPRESSED else path
-    return plain.suffix.lower()
+    return [source.path for source in found_sources(sources) if source.path is not None]
 
 
 def _read(
-    sources: Iterable[_Source],
+    sources: Iterable[Source],
     on_reject: Callable[[Reject], None],
     progress: Callable[[int], None],
     check: Callable[[Document], None],
@@ -149,19 +110,50 @@ def _read(
         progress(bytes_read)
 
     for source in sources:
-        with ExitStack() as stack:
-            lines = read_lines(_open(source, stack), source.name, on_read=on_read)
-            for line, parse in _with_parser(lines, source):
-                try:
-                    if not line.whole:
-                        raise DocumentError(f"line is longer than {LONGEST_LINE >> 20} MiB")
-                    check(document := parse(line.content))
-                    yield document
-                except DocumentError as error:
-                    on_reject(Reject(source.name, line.number, str(error), _shown(line.content)))
+        for number, content, make in _entries(source, on_read):
+            try:
+                check(made := make())
+                yield made
+            except DocumentError as error:
+                on_reject(Reject(source.name, number, str(error), _shown(content)))
 
 
-def _open(source: _Source, stack: ExitStack) -> BinaryIO:
+def _entries(source: Source, on_read: Callable[[int], None]) -> Iterator[_Entry]:
+    if source.kind == "irds":
+        return _records(source)
+    if source.kind == "parquet" and source.path is not None:
+        return _rows(source.name, source.path, on_read)
+    return _lines(source, on_read)
+
+
+def _records(source: Source) -> Iterator[_Entry]:
+    for number, record in enumerate(records(source.name), start=1):
+        yield number, record, partial(document, record)
+
+
+def _rows(name: str, path: Path, on_read: Callable[[int], None]) -> Iterator[_Entry]:
+    for number, row in numbered_rows(path, partial(check_columns, name), on_read=on_read):
+        yield number, row, partial(from_row, row)
+
+
+def _lines(source: Source, on_read: Callable[[int], None]) -> Iterator[_Entry]:
+    with ExitStack() as stack:
+        parse: Parse | None = None
+        for line in read_lines(_open(source, stack), source.name, on_read=on_read):
+            if line.content.isspace() or not line.content:
+                continue
+            if parse is None:
+                parse = _parser(source, line.content)
+            yield line.number, line.content, partial(_parsed, line, parse)
+
+
+def _parsed(line: Line, parse: Parse) -> Document:
+    if not line.whole:
+        raise DocumentError(f"line is longer than {LONGEST_LINE >> 20} MiB")
+    return parse(line.content)
+
+
+def _open(source: Source, stack: ExitStack) -> BinaryIO:
     if source.path is None:
         return sys.stdin.buffer
     try:
@@ -173,110 +165,16 @@ def _open(source: _Source, stack: ExitStack) -> BinaryIO:
         ) from error
 
 
-def _with_parser(lines: Iterator[Line], source: _Source) -> Iterator[tuple[Line, _Parse]]:
-    """Each line that is not empty, with the function that reads it."""
-    parse: _Parse | None = None
-    for line in lines:
-        if line.content.isspace() or not line.content:
-            continue
-        if parse is None:
-            parse = _parser(source.path, line.content)
-        yield line, parse
+def _parser(source: Source, first: bytes) -> Parse:
+    by_content = source.kind == "stdin" and first.lstrip().startswith(b"{")
+    return from_json if source.kind == "json" or by_content else columns_parser(first)
 
 
-def _parser(path: Path | None, first: bytes) -> _Parse:
-    is_json = _kind(path) in _JSON_NAMES if path else first.lstrip().startswith(b"{")
-    if is_json:
-        return _from_json
-    n_columns = first.count(b"\t") + 1
-    return lambda content: _from_columns(content, n_columns)
-
-
-def _shown(content: bytes) -> str:
-    # Cut before decoding, which a line of 64 MiB would make dear; 4 bytes hold any character.
-    return content[: SHOWN * 4].decode("utf-8", "backslashreplace")[:SHOWN]
-
-
-def _from_columns(content: bytes, n_columns: int) -> Document:
-    columns = _decoded(content).split("\t")
-    if len(columns) != n_columns:
-        raise DocumentError(f"{len(columns)} columns; expected {n_columns}, as in the first line")
-    match columns:
-        case [doc_id, text]:
-            return Document(doc_id, text)
-        case [doc_id, title, text]:
-            return Document(doc_id, text, title)
-        case [doc_id, url, title, text]:
-            return Document(doc_id, text, title, {"url": url} if url else {})
-        case _:
-            raise DocumentError(
-                f"{len(columns)} columns; expected 2 (id, text), 3 (id, title, text) "
-                "or 4 (id, url, title, text), separated by tabs"
-            )
-
-
-def _decoded(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DocumentError(f"not UTF-8 at byte {error.start}; expected UTF-8 text") from error
-
-
-def _from_json(content: bytes) -> Document:
-    try:
-        fields: Any = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        _decoded(content)
-        raise DocumentError(f"not JSON ({error}); expected one object a line") from error
-    if not isinstance(fields, dict):
-        raise DocumentError("JSON, but not an object; expected one object a line")
-    return _from_fields(cast("dict[str, Any]", fields))
-
-
-def _from_fields(fields: dict[str, Any]) -> Document:
-    doc_id = _take_id(fields)
-    has_title = isinstance(fields.get("title"), str)
-    title = _take_text(fields, "title") or ""
-    found = [name for name in _TEXT_NAMES if fields.get(name) is not None]
-    if not found and not has_title and fields.get("vectors") is None:
-        raise DocumentError(f"no text; expected a member called {' or '.join(_TEXT_NAMES)}")
-    text = _take_text(fields, found[0]) if found else ""
-    vectors = _take_vectors(fields)
-    return Document(doc_id, text, title, _metadata(fields), vectors)
-
-
-def _take_id(fields: dict[str, Any]) -> str:
-    name = next((name for name in _ID_NAMES if fields.get(name) is not None), None)
-    if name is None:
-        raise DocumentError(f"no id; expected a member called {' or '.join(_ID_NAMES)}")
-    doc_id = fields.pop(name)
-    if isinstance(doc_id, bool) or not isinstance(doc_id, str | int):
-        raise DocumentError(f"{name} is {type(doc_id).__name__}; expected text or a whole number")
-    return str(doc_id)
-
-
-def _take_text(fields: dict[str, Any], name: str) -> str:
-    text = fields.pop(name, None)
-    if text is None:
-        return ""
-    if not isinstance(text, str):
-        raise DocumentError(f"{name} is {type(text).__name__}; expected text")
-    return text
-
-
-def _take_vectors(fields: dict[str, Any]) -> Vectors | None:
-    given = fields.pop("vectors", None)
-    if given is None:
-        return None
-    try:
-        return Vectors.of(given)
-    except ShapeError as error:
-        raise DocumentError(str(error)) from error
-
-
-def _metadata(fields: dict[str, Any]) -> Mapping[str, Json]:
-    """What is left of an object once id, title and text are taken out."""
-    nested: Any = fields.pop("metadata", None)
-    if isinstance(nested, dict):
-        return fields | nested
-    return fields if nested is None else fields | {"metadata": nested}
+def _shown(content: Any) -> str:
+    if isinstance(content, bytes):
+        # Cut before decoding, which a line of 64 MiB would make dear; 4 bytes hold any character.
+        return content[: SHOWN * 4].decode("utf-8", "backslashreplace")[:SHOWN]
+    if isinstance(content, dict):
+        row = cast("dict[str, Any]", content)
+        return ", ".join(f"{name}: {str(value)[:SHOWN]}" for name, value in row.items())[:SHOWN]
+    return str(content)[:SHOWN]

@@ -70,15 +70,15 @@ class DevSet:
         )
 
     @staticmethod
-    def of_dataset(folder: Path, split: str) -> "DevSet":
-        """A BEIR folder's corpus, and the queries that a split judges.
+    def of_dataset(place: Path | str, split: str) -> "DevSet":
+        """A dataset's corpus, and the queries that a split judges; a folder, or irds:NAME.
 
         Raises:
             EvaluationError: if queries or qrels cannot be used.
             CorpusError: if the corpus cannot be read.
         """
-        dataset = load_dataset(folder, split=split)
-        found = read_documents([folder], on_reject=_pass_over)
+        dataset = load_dataset(place, split=split)
+        found = read_documents(dataset.corpus or [place], on_reject=_pass_over)
         documents = {document.doc_id: document.full_text for document in found}
         return DevSet(dataset.queries, documents, dataset.qrels)
 

@@ -18,7 +18,8 @@ import orjson
 from lexmax.acceptance import Acceptance
 from lexmax.building import Watcher
 from lexmax.collection import Collection
-from lexmax.corpus import Reject, read_documents, source_files, total_bytes
+from lexmax.corpus import Reject, read_documents, total_bytes
+from lexmax.corpus_sources import name_of
 from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import CorpusError
@@ -317,16 +318,3 @@ def _opened(
     return collection
 
 
-def name_of(sources: Sequence[str], fields: Fields, keep: Path | None) -> str | None:
-    """Files by path, size and time: a changed file is another corpus. Stdin has no name.
-
-    Fields belong to it because other entries may be set aside for them, and so do weights, for
-    which other documents are passed over.
-    """
-    if _STDIN in sources:
-        return None
-    found: list[tuple[str, int, int]] = []
-    for path in [*source_files(sources), *([] if keep is None else [keep])]:
-        status = path.stat()
-        found.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
-    return orjson.dumps([found, fields] if fields else found, option=orjson.OPT_SORT_KEYS).decode()

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from lexmax.building import Watcher
 from lexmax.collection import Collection
 from lexmax.corpus import read_documents
+from lexmax.corpus_sources import seen_from
 from lexmax.encoders import Encoders
 from lexmax.encoders.training.batches import too_near
 from lexmax.encoders.training.config import (
@@ -199,7 +200,7 @@ def _all_texts(examples: Examples, rules: MiningSection, data_folder: Path) -> I
     for source in examples.sources:
         for offset in (*source.train, *source.dev):
             yield from source.documents_of(int(offset))
-    files = [data_folder / path for path in rules.corpus]
+    files = [seen_from(data_folder, path) for path in rules.corpus]
     for document in read_documents(files, on_reject=lambda reject: None) if files else ():
         yield document.full_text
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
+from lexmax.corpus_sources import seen_from
 from lexmax.dev_measures import DevMeasures, DevSet
 from lexmax.encoders.training.batches import Batches, Selection
 from lexmax.encoders.training.config import TrainingConfig
@@ -114,8 +115,8 @@ def _evaluation(dev: DevMeasures) -> Callable[[Task], Mapping[str, float]]:
 def _dev(config: TrainingConfig, examples: Examples) -> tuple[DevMeasures | None, int]:
     section = config.data.dev
     if section.dataset is not None:
-        folder = Path(config.data.folder) / section.dataset
-        dev = DevSet.of_dataset(folder, section.split)
+        place = seen_from(Path(config.data.folder), section.dataset)
+        dev = DevSet.of_dataset(place, section.split)
     elif section.share:
         held_out = examples.held_out(section.most)
         dev = DevSet.of_examples(held_out, examples.some_documents(section.distractors))

@@ -134,7 +134,7 @@ def test_other_encoders_than_the_collections_are_refused(indexed: Path, run) -> 
         (["rebuild", "nowhere"], "expected a collection's folder"),
         (["index", "ix", "nowhere.jsonl"], "nowhere.jsonl"),
         (["index", "ix", "corpus.jsonl", "--sparse", "bm52"], "bm52"),
-        (["evaluate"], "DATASET_DIR is missing"),
+        (["evaluate"], "DATASET is missing"),
         (["evaluate", "--run", "x"], "--qrels is missing"),
     ],
 )

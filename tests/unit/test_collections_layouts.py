@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from lexmax.corpus import Reject
+from lexmax.corpus import Reject, read_documents
 from lexmax.errors import EvaluationError
 from lexmax.eval.collections import averaged, load_dataset, load_group, sub_collections
-from lexmax.eval.collections.documents import read_corpus
 from lexmax.eval.collections.msmarco import Triple, read_triples
 from lexmax.eval.collections.trec import read_topics
 from lexmax.types import Document
@@ -47,7 +46,7 @@ def test_msmarco_passages(tmp_path: Path) -> None:
     assert dataset.qrels == {"2": {"1": 1}}
     assert load_dataset(tmp_path, split="train").queries == {"5": "five"}
     assert load_dataset(tmp_path, split="2019").qrels == {"7": {"0": 3, "1": 0}}
-    found = list(read_corpus(dataset.corpus, on_reject=unexpected))
+    found = list(read_documents(dataset.corpus, on_reject=unexpected))
     assert found == [Document("0", "first passage"), Document("1", "second")]
     with pytest.raises(EvaluationError, match=r"found 2019, dev\.small, train"):
         load_dataset(tmp_path, split="dev")
@@ -61,7 +60,7 @@ def test_msmarco_documents(tmp_path: Path) -> None:
     }
     dataset = load_dataset(write(tmp_path, files), split="dev")
     assert (dataset.queries, dataset.qrels) == ({"2": "two"}, {"2": {"D1": 1}})
-    (document,) = read_corpus(dataset.corpus, on_reject=unexpected)
+    (document,) = read_documents(dataset.corpus, on_reject=unexpected)
     assert document == Document("D1", "Body", "Title", {"url": "https://x"})
 
 
@@ -160,7 +159,7 @@ def test_parquet_as_the_hub_has_it(tmp_path: Path) -> None:
         parquet.write_table(arrow.table(columns), tmp_path / name)
     dataset = load_dataset(tmp_path, split="test")
     assert (dataset.queries, dataset.qrels) == ({"1": "x"}, {"1": {"a": 1, "b": 2}})
-    found = list(read_corpus(dataset.corpus, on_reject=unexpected))
+    found = list(read_documents(dataset.corpus, on_reject=unexpected))
     assert found == [Document("a", "one", "A"), Document("b", "two")]
     (tmp_path / "qrels" / "test-00000-of-00002.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(EvaluationError, match="cannot be read as Parquet"):
@@ -217,7 +216,7 @@ def test_names_of_ir_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (dataset.name, dataset.split) == ("beir/tiny/test", "test")
     assert (dataset.queries, dataset.qrels) == ({"1": "one"}, {"1": {"a": 1}})
     assert "1 of 2 queries judged in irds:beir/tiny/test have no text" in dataset.warnings[0]
-    found = list(read_corpus(dataset.corpus, on_reject=unexpected))
+    found = list(read_documents(dataset.corpus, on_reject=unexpected))
     assert found == [Document("a", "body", "A"), Document("b", "all of it")]
     with pytest.raises(EvaluationError, match="ir_datasets cannot open it"):
         load_dataset("irds:absent", split="test")
@@ -244,7 +243,7 @@ def test_the_library_itself(tmp_path: Path) -> None:
     library.registry.register("lexmax/tiny", made)
     dataset = load_dataset("irds:lexmax/tiny", split="tiny")
     assert (dataset.queries, dataset.qrels) == ({"1": "first"}, {"1": {"a": 2}})
-    assert list(read_corpus(dataset.corpus, on_reject=unexpected)) == [Document("a", "one")]
+    assert list(read_documents(dataset.corpus, on_reject=unexpected)) == [Document("a", "one")]
 
 
 def forum(query: str, doc: str) -> dict[str, str]:
@@ -284,5 +283,5 @@ def test_bad_documents_of_parquet_are_set_aside(tmp_path: Path) -> None:
     path = tmp_path / "corpus.parquet"
     parquet.write_table(arrow.table({"_id": ["", "a"], "text": ["x", "y"]}), path)
     rejects: list[Reject] = []
-    assert list(read_corpus([str(path)], on_reject=rejects.append)) == [Document("a", "y")]
+    assert list(read_documents([str(path)], on_reject=rejects.append)) == [Document("a", "y")]
     assert [(one.line_number, one.source) for one in rejects] == [(1, str(path))]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lexmax.service.job_sources import import_file
+from lexmax.service.job_sources import import_files
 from lexmax.service.problems import Refusal
 
 
@@ -21,16 +21,32 @@ def folder(tmp_path: Path) -> Path:
 
 def refused(folder: Path | None, path: str) -> tuple[int, str]:
     with pytest.raises(Refusal) as raised:
-        import_file(folder, path)
+        import_files(folder, path)
     if folder is not None:
         assert str(folder.parent) not in raised.value.detail
     return raised.value.problem.status, raised.value.problem.code
 
 
 def test_files_and_folders_inside_are_found(folder: Path) -> None:
-    assert import_file(folder, "a.tsv.gz") == folder / "a.tsv.gz"
-    assert import_file(folder, "scifact") == folder / "scifact" / "corpus.jsonl"
-    assert import_file(folder, "./scifact/corpus.jsonl") == folder / "scifact" / "corpus.jsonl"
+    assert import_files(folder, "a.tsv.gz") == [folder / "a.tsv.gz"]
+    assert import_files(folder, "scifact") == [folder / "scifact" / "corpus.jsonl"]
+    assert import_files(folder, "./scifact/corpus.jsonl") == [folder / "scifact" / "corpus.jsonl"]
+
+
+def test_a_corpus_may_be_several_parquet_files(folder: Path) -> None:
+    parts = folder / "hub" / "corpus"
+    parts.mkdir(parents=True)
+    files = [parts / f"corpus-0000{i}-of-00002.parquet" for i in range(2)]
+    for file in files:
+        file.write_bytes(b"PAR1")
+    assert import_files(folder, "hub") == files
+    (parts / "corpus-00002.parquet").symlink_to(folder.parent / "secret.jsonl")
+    assert refused(folder, "hub") == (422, "import_refused")
+
+
+def test_names_of_other_places_are_files_here(folder: Path) -> None:
+    for path in ("irds:beir/scifact", "-"):
+        assert refused(folder, path) == (404, "import_not_found"), path
 
 
 def test_without_a_folder_none_is(folder: Path) -> None:
@@ -56,9 +72,9 @@ def test_no_link_leads_out(folder: Path) -> None:
         assert refused(folder, path) == (422, "import_refused"), path
     # One that stays inside is as good as a file, and so is a folder that is itself a link.
     (folder / "same.tsv.gz").symlink_to(folder / "a.tsv.gz")
-    assert import_file(folder, "same.tsv.gz") == folder / "a.tsv.gz"
+    assert import_files(folder, "same.tsv.gz") == [folder / "a.tsv.gz"]
     (folder.parent / "other").symlink_to(folder)
-    assert import_file(folder.parent / "other", "a.tsv.gz") == folder / "a.tsv.gz"
+    assert import_files(folder.parent / "other", "a.tsv.gz") == [folder / "a.tsv.gz"]
 
 
 def test_what_is_no_corpus_is_refused(folder: Path) -> None:

@@ -1,15 +1,18 @@
 """Which collections are listed, with what they lack and what their files say of licences."""
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from lexmax.errors import EvaluationError
 from lexmax.eval.collections import survey as module
+from lexmax.eval.collections.collected import Split
 from lexmax.eval.collections.licences import licence_of
-from lexmax.eval.collections.survey import Split, missing, survey
+from lexmax.eval.collections.survey import missing, survey
 from lexmax.eval.collections.survey_report import print_survey, size, survey_json
 
 
@@ -135,3 +138,45 @@ def test_the_list_on_the_screen_and_as_json(tmp_path: Path) -> None:
 )
 def test_sizes(n_bytes: int, text: str) -> None:
     assert size(n_bytes) == text
+
+
+class StandIn:
+    """A dataset as ir_datasets gives it, of which nothing may be fetched."""
+
+    def __init__(self, counts: dict[str, int], parts: set[str]) -> None:
+        self._counts, self._parts = counts, parts
+
+    def has_docs(self) -> bool:
+        return "docs" in self._parts
+
+    def has_queries(self) -> bool:
+        return "queries" in self._parts
+
+    def has_qrels(self) -> bool:
+        return "qrels" in self._parts
+
+    def metadata(self) -> dict[str, dict[str, int]]:
+        return {part: {"count": count} for part, count in self._counts.items()}
+
+
+def test_names_of_ir_datasets_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = StandIn({"docs": 5183, "queries": 300, "qrels": 339}, {"docs", "queries", "qrels"})
+    known = {"beir/scifact/test": whole, "argsme": StandIn({}, {"docs"})}
+    monkeypatch.setitem(sys.modules, "ir_datasets", SimpleNamespace(load=known.__getitem__))
+    (found,) = survey("irds:beir/scifact/test")
+    assert (found.name, found.layout, found.n_docs, found.n_bytes) == (
+        "beir/scifact/test",
+        "ir_datasets",
+        5183,
+        None,
+    )
+    assert found.splits == (Split("test", 300, 339),)
+    assert found.lacks == ()
+    assert "scifact" not in {known.name for known in missing([found])}
+    (bare,) = survey(Path("irds:argsme"))
+    assert (bare.n_docs, bare.splits, bare.lacks) == (None, (), ("queries", "qrels"))
+    printed = Console(width=200, record=True)
+    print_survey([found, bare], [], printed)
+    assert "5,183" in printed.export_text()
+    with pytest.raises(EvaluationError, match="ir_datasets cannot open it"):
+        survey("irds:gone")
