@@ -10,6 +10,7 @@ from lexmax.encoders import Encoders
 from lexmax.errors import EvaluationError
 from lexmax.index.durable import to_json
 from lexmax.index.multivector_build import MultiVectorPlan
+from lexmax.index.pooled import check_pooled_codec
 from lexmax.indexing import IndexChoice
 from lexmax.passages import PassagePlan
 from lexmax.types import Json
@@ -27,6 +28,7 @@ class IndexPlan:
     tokens: MultiVectorPlan = field(default_factory=MultiVectorPlan)
     passages: PassagePlan | None = None
     neighbours: int = 0
+    pooled_codec: str = "int8"
 
     @staticmethod
     def of(given: Mapping[str, Any]) -> "IndexPlan":
@@ -44,6 +46,7 @@ class IndexPlan:
             MultiVectorPlan(**over),
             None if given.get("passages") is None else PassagePlan.parse(given["passages"]),
             given.get("neighbours") or 0,
+            check_pooled_codec(given.get("pooled_codec") or "int8"),
         )
         if plan.sparse is plan.multivector is plan.pooled is None:
             raise EvaluationError(
@@ -66,6 +69,7 @@ class IndexPlan:
             pooled=self.pooled,
             passages=self.passages,
             neighbours=self.neighbours,
+            pooled_codec=self.pooled_codec,
         )
 
     def as_json(self) -> dict[str, Json]:
@@ -77,6 +81,7 @@ class IndexPlan:
             "tokens": None if self.multivector is None else self.tokens.to_json(),
             "passages": None if self.passages is None else self.passages.to_json(),
             "neighbours": self.neighbours,
+            **_unless_default(self.pooled_codec),
         }
 
 
@@ -89,6 +94,7 @@ class IndexIdentity:
         tokens: what is built over token vectors; None without them.
         passages: how documents are split.
         neighbours: of a document in the graph.
+        pooled_codec: how pooled vectors are stored.
     """
 
     sparse: str | None
@@ -97,6 +103,7 @@ class IndexIdentity:
     tokens: Mapping[str, Json] | None
     passages: Mapping[str, Json] | None
     neighbours: int
+    pooled_codec: str = "int8"
 
     @staticmethod
     def of(plan: IndexPlan, registry: Encoders) -> "IndexIdentity":
@@ -114,11 +121,14 @@ class IndexIdentity:
             None if plan.multivector is None else plan.tokens.to_json(),
             None if plan.passages is None else plan.passages.to_json(),
             plan.neighbours,
+            plan.pooled_codec,
         )
 
     def as_json(self) -> dict[str, Json]:
         """What `from_json` reads."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        named = {one.name: getattr(self, one.name) for one in fields(self)}
+        del named["pooled_codec"]
+        return named | _unless_default(self.pooled_codec)
 
     @staticmethod
     def from_json(written: Mapping[str, Any]) -> "IndexIdentity":
@@ -135,12 +145,17 @@ class IndexIdentity:
 
         Token and pooled vectors can then be shared, and no transformer need run for them.
         """
-        same = ("multivector", "pooled", "passages", "neighbours")
+        same = ("multivector", "pooled", "pooled_codec", "passages", "neighbours")
         if any(getattr(self, name) != getattr(other, name) for name in same):
             return False
         if self.multivector is self.pooled is None or (self.neighbours and not self.pooled):
             return False
         return _kept(self.tokens) == _kept(other.tokens)
+
+
+def _unless_default(codec: str) -> dict[str, Json]:
+    # Indexes of caches that know of no other codec keep their names.
+    return {} if codec == "int8" else {"pooled_codec": codec}
 
 
 def _kept(tokens: Mapping[str, Json] | None) -> Json:

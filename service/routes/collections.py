@@ -44,6 +44,7 @@ async def create_collection(
             multivector=chosen.multivector,
             fields=chosen.fields,
             pooled=chosen.pooled,
+            pooled_codec=chosen.pooled_codec,
             tokens=None if chosen.tokens is None else MultiVectorPlan(**chosen.tokens.model_dump()),
             neighbours=chosen.neighbours,
             passages=None

@@ -54,6 +54,13 @@ def index(
             help="Encoder of one vector a document: minilm-pooled or dense:PATH; by default none."
         ),
     ] = None,
+    pooled_codec: Annotated[
+        str | None,
+        typer.Option(
+            help="How pooled vectors are stored: int8 (by default) or fp16, which take dim + 4 and "
+            "2 dim bytes a document."
+        ),
+    ] = None,
     codec: Annotated[
         str | None,
         typer.Option(
@@ -150,7 +157,7 @@ def index(
 
     choice = _choice(
         sparse, multivector, pooled, codec, engines, fde_store, fde_dim, recall, passages,
-        neighbours,
+        neighbours, pooled_codec,
     )  # fmt: skip
     if dry_run:
         from lexmax.forecast import forecast
@@ -259,6 +266,7 @@ def _choice(
     recall: float | None,
     passages: str | None,
     neighbours: int | None,
+    pooled_codec: str | None,
 ) -> "IndexChoice | None":
     from lexmax.index.multivector_build import MultiVectorPlan
     from lexmax.indexing import IndexChoice
@@ -266,7 +274,7 @@ def _choice(
 
     given = (
         sparse, multivector, pooled, codec, engines, fde_store, fde_dim, recall, passages,
-        neighbours,
+        neighbours, pooled_codec,
     )  # fmt: skip
     if given == (None,) * len(given):
         return None
@@ -286,6 +294,7 @@ def _choice(
         pooled=_or_default(pooled, default.pooled),
         passages=None if passages is None else PassagePlan.parse(passages),
         neighbours=neighbours or 0,
+        pooled_codec=pooled_codec,
     )
 
 

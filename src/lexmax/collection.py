@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lexmax import explaining, lucene
 from lexmax import pipeline as pipelines
-from lexmax.building import Silent, Watcher, wanted_neighbours
+from lexmax.building import Silent, Watcher, pooled_codec, wanted_neighbours
 from lexmax.creating import CollectionPlan, create_catalog
 from lexmax.encoders import Encoders
 from lexmax.explaining import Explanation
@@ -21,6 +21,7 @@ from lexmax.index.layout import Layout
 from lexmax.index.merge_policy import MergePolicy
 from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.passage_rows import SETTING as PASSAGES
+from lexmax.index.pooled import PooledCodec
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.verification import VerifyReport, verify
 from lexmax.merging import TIERED, MergeReport
@@ -67,6 +68,7 @@ class Collection:
         neighbours: int = 0,
         pooled: str | None = None,
         passages: PassagePlan | None = None,
+        pooled_codec: str = "int8",
         encoders: Encoders | None = None,
         merge_in_background: bool = True,
     ) -> "Collection":
@@ -83,7 +85,9 @@ class Collection:
             InputError: if there is no encoder at all, or a number or a type is none.
         """
         layout, registry = Layout(Path(path)), encoders or Encoders()
-        wanted = CollectionPlan(sparse, multivector, pooled, plan, fields, neighbours, passages)
+        wanted = CollectionPlan(
+            sparse, multivector, pooled, plan, fields, neighbours, passages, pooled_codec
+        )
         catalog = create_catalog(layout, wanted, registry)
         return Collection(layout, catalog, registry, merge_in_background=merge_in_background)
 
@@ -102,12 +106,8 @@ class Collection:
         """
         layout = Layout(Path(path))
         layout.require()
-        collection = Collection(
-            layout,
-            Catalog.open(layout.catalog),
-            encoders or Encoders(),
-            merge_in_background=merge_in_background,
-        )
+        catalog, registry = Catalog.open(layout.catalog), encoders or Encoders()
+        collection = Collection(layout, catalog, registry, merge_in_background=merge_in_background)
         try:
             collection._reader.open()
         except BaseException:
@@ -188,6 +188,11 @@ class Collection:
         return PassagePlan.from_json(self._catalog.setting(PASSAGES))
 
     @property
+    def pooled_codec(self) -> PooledCodec:
+        """How pooled vectors are stored."""
+        return pooled_codec(self._catalog)
+
+    @property
     def neighbours(self) -> int:
         """Nearest neighbours of each document in the graph of a segment; 0 without a graph."""
         return wanted_neighbours(self._catalog)
@@ -221,11 +226,7 @@ class Collection:
         return self._writer.flush(watcher, threads=threads)
 
     def merge(
-        self,
-        watcher: Watcher | None = None,
-        *,
-        policy: MergePolicy = TIERED,
-        threads: int = 1,
+        self, watcher: Watcher | None = None, *, policy: MergePolicy = TIERED, threads: int = 1
     ) -> MergeReport:
         """Make many segments few, and drop deleted documents from them.
 
@@ -240,7 +241,8 @@ class Collection:
 
     def snapshot(self) -> Snapshot:
         """The newest state, for those who read it whole rather than search it."""
-        return self._refresh()
+        self._writer.require_open()
+        return self._reader.newest(wait=False)
 
     def stored(self, snapshot: Snapshot, serials: NDArray[np.int64]) -> list[Document]:
         """The documents of these serials of a snapshot, in this order.
@@ -393,7 +395,3 @@ class Collection:
     def abandon(self) -> None:
         """Close without building anything; nothing that was acknowledged is lost."""
         self._writer.abandon()
-
-    def _refresh(self) -> Snapshot:
-        self._writer.require_open()
-        return self._reader.newest(wait=False)

@@ -15,6 +15,8 @@ from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.neighbours import SETTING as NEIGHBOURS
 from lexmax.index.neighbours import check_neighbours
 from lexmax.index.passage_rows import SETTING as PASSAGES
+from lexmax.index.pooled import SETTING as POOLED_CODEC
+from lexmax.index.pooled import check_pooled_codec
 from lexmax.passages import PassagePlan
 from lexmax.types import Json
 
@@ -31,6 +33,7 @@ class CollectionPlan:
         fields: Entries of the metadata that filters can name, with their types.
         neighbours: Nearest neighbours of each document in a graph; 0 for no graph.
         passages: How documents are split; None leaves them whole.
+        pooled_codec: How pooled vectors are stored: int8 or fp16.
     """
 
     sparse: str | None = "bm25"
@@ -40,6 +43,7 @@ class CollectionPlan:
     fields: Mapping[str, str] | None = None
     neighbours: int = 0
     passages: PassagePlan | None = None
+    pooled_codec: str = "int8"
 
     def settings(self, registry: Encoders) -> dict[str, Json]:
         """As a catalog keeps it.
@@ -57,7 +61,18 @@ class CollectionPlan:
             settings[NEIGHBOURS] = check_neighbours(self.neighbours)
         if self.passages is not None:
             settings[PASSAGES] = self.passages.to_json()
+        if check_pooled_codec(self.pooled_codec) != "int8":
+            # Left out where nobody asked: catalogs of older releases do not have it either.
+            settings[POOLED_CODEC] = self._required_pooled()
         return settings
+
+    def _required_pooled(self) -> str:
+        if self.pooled is None:
+            raise InputError(
+                f"pooled vectors are to be stored as {self.pooled_codec}, and there is no pooled "
+                "encoder; expected both; name one, or leave the codec out"
+            )
+        return self.pooled_codec
 
     def _specs(self, registry: Encoders) -> dict[str, Json]:
         specs: dict[str, Json] = {}

@@ -43,7 +43,8 @@ _STDIN = "-"
 class IndexChoice:
     """Specs of the encoders for a new collection, and what is built over token vectors.
 
-    None leaves that index out. `pooled` gives one vector a document. `passages` says how documents
+    None leaves that index out. `pooled` gives one vector a document, stored by `pooled_codec` (int8
+    or fp16; None for what an old collection has, int8 for a new one). `passages` says how documents
     are split; None splits none. `neighbours` are those of each document in a graph; 0 for none.
     """
 
@@ -53,6 +54,7 @@ class IndexChoice:
     pooled: str | None = None
     passages: PassagePlan | None = None
     neighbours: int = 0
+    pooled_codec: str | None = None
 
     @property
     def specs(self) -> dict[Signal, str]:
@@ -338,6 +340,7 @@ def _opened(
             pooled=wanted.pooled,
             passages=wanted.passages,
             neighbours=wanted.neighbours,
+            pooled_codec=wanted.pooled_codec or "int8",
             encoders=encoders,
             merge_in_background=False,
         )
@@ -370,6 +373,12 @@ def _require_same(collection: Collection, choice: IndexChoice) -> None:
         raise InputError(
             f"{collection.path}: its documents are split by {collection.passages}, but "
             f"{choice.passages} was asked for; leave the option out, or index into another folder"
+        )
+    if choice.pooled_codec not in (None, collection.pooled_codec):
+        raise InputError(
+            f"{collection.path}: it stores pooled vectors as {collection.pooled_codec}, but "
+            f"{choice.pooled_codec} was asked for; leave the option out, or index into another "
+            "folder"
         )
     if choice.neighbours not in (0, collection.neighbours):
         raise InputError(
