@@ -195,7 +195,7 @@ class GivenReader:
         if np.any(ids[1:] == ids[:-1]):
             # Names whose hashes meet are one term.
             ids, places = np.unique(found, return_inverse=True)
-            sums = np.bincount(places, weights=values, minlength=len(ids))
+            sums = np.bincount(places, weights=values, minlength=len(ids)).astype(np.float64)
         summed = sums.astype(np.float32)
         kept = summed > 0
         return ids[kept], summed[kept]

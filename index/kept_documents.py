@@ -7,7 +7,8 @@ other threads several times; under load each of these is a wait.
 
 import sys
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from threading import Lock
 from typing import Final, TypeAlias
 
@@ -26,16 +27,56 @@ _Row: TypeAlias = tuple[str, str, str, str]
 _OVERHEAD = 300
 
 
-class KeptDocuments:
-    """Reads documents of a catalog and keeps up to so many bytes of them; the oldest go first."""
+class DocumentCache:
+    """Keeps rows of any number of catalogs, up to so many bytes; the oldest go first."""
 
-    def __init__(self, catalog: Catalog, *, most_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
         """0 keeps none."""
-        self._catalog = catalog
         self._most_bytes = most_bytes
-        self._rows: OrderedDict[int, _Row] = OrderedDict()
+        self._rows: OrderedDict[tuple[int, int], _Row] = OrderedDict()
         self._lock = Lock()
+        self._owners = count()
         self.n_bytes = 0
+
+    def new_owner(self) -> int:
+        """A number for one catalog; no other ever gets it."""
+        return next(self._owners)
+
+    def kept(self, owner: int, serials: Iterable[int]) -> dict[int, _Row]:
+        """Those of these rows that are kept, which have now been asked for last."""
+        found: dict[int, _Row] = {}
+        with self._lock:
+            for serial in serials:
+                if (row := self._rows.get((owner, serial))) is not None:
+                    self._rows.move_to_end((owner, serial))
+                    found[serial] = row
+        return found
+
+    def keep(self, owner: int, rows: Mapping[int, _Row]) -> None:
+        """Keep rows by serial, but those that are larger than all that may be kept."""
+        with self._lock:
+            for serial, row in rows.items():
+                if (owner, serial) in self._rows or _size(row) > self._most_bytes:
+                    continue
+                self._rows[owner, serial] = row
+                self.n_bytes += _size(row)
+            while self.n_bytes > self._most_bytes:
+                self.n_bytes -= _size(self._rows.popitem(last=False)[1])
+
+    def forget(self, owner: int) -> None:
+        """Keep nothing of this catalog any more."""
+        with self._lock:
+            for key in [key for key in self._rows if key[0] == owner]:
+                self.n_bytes -= _size(self._rows.pop(key))
+
+
+class KeptDocuments:
+    """Reads documents of one catalog, and keeps them in a cache that others may share."""
+
+    def __init__(self, catalog: Catalog, cache: DocumentCache | None = None) -> None:
+        """Without a cache, one of its own."""
+        self._catalog, self._cache = catalog, cache or DocumentCache()
+        self._owner = self._cache.new_owner()
 
     def read(self, serials: Sequence[int] | NDArray[np.int64]) -> list[Document]:
         """The documents with these serials, in this order, deleted or not.
@@ -44,33 +85,18 @@ class KeptDocuments:
             CorruptionError: if one is neither kept nor in the catalog.
         """
         wanted = np.asarray(serials, np.int64).tolist()
-        rows = self._kept(wanted)
+        rows = self._cache.kept(self._owner, wanted)
         if missing := [serial for serial in wanted if serial not in rows]:
             found = map(_row, self._catalog.documents(missing))
             new = dict(zip(missing, found, strict=True))
-            self._keep(new)
+            self._cache.keep(self._owner, new)
             rows |= new
         # Made anew: who is given a document may change its metadata.
         return [document_of(rows[serial]) for serial in wanted]
 
-    def _kept(self, serials: Iterable[int]) -> dict[int, _Row]:
-        found: dict[int, _Row] = {}
-        with self._lock:
-            for serial in serials:
-                if (row := self._rows.get(serial)) is not None:
-                    self._rows.move_to_end(serial)
-                    found[serial] = row
-        return found
-
-    def _keep(self, rows: dict[int, _Row]) -> None:
-        with self._lock:
-            for serial, row in rows.items():
-                if serial in self._rows or _size(row) > self._most_bytes:
-                    continue
-                self._rows[serial] = row
-                self.n_bytes += _size(row)
-            while self.n_bytes > self._most_bytes:
-                self.n_bytes -= _size(self._rows.popitem(last=False)[1])
+    def close(self) -> None:
+        """Leave the room to others."""
+        self._cache.forget(self._owner)
 
 
 def _row(document: Document) -> _Row:

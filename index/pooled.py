@@ -7,12 +7,12 @@ and scanned whole: a search is exact over what is stored. Byte by byte: docs/for
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.errors import CorruptionError, QueryError, ShapeError
+from lexmax.errors import CorruptionError, InputError, QueryError, ShapeError
 from lexmax.index import _native
 from lexmax.index.append import NpyAppender
 from lexmax.index.npy import map_npy
@@ -20,6 +20,8 @@ from lexmax.index.token_codec import CODE_DTYPES, decode, encode
 from lexmax.types import Hits, Json, ranges
 
 PooledCodec: TypeAlias = Literal["int8", "fp16"]
+SETTING = "pooled_codec"
+"""Under which a catalog keeps the codec; a collection that keeps none has int8."""
 CODES, SCALES = "pooled.codes.npy", "pooled.scales.npy"
 
 # Queries that pass the documents together: more would only take memory for what they find.
@@ -27,6 +29,34 @@ _QUERIES = 256
 # A query's greatest coordinate in three digits of base 256, each in -128 to 127.
 _MOST = 127 * (1 << 16) + 127 * (1 << 8) + 127
 _REMEDY = "run `lexmax rebuild` on the collection, or restore a backup"
+
+
+def check_pooled_codec(codec: str) -> PooledCodec:
+    """The codec of this name.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if codec not in get_args(PooledCodec):
+        raise InputError(
+            f"found codec {codec!r} of pooled vectors; expected one of "
+            f"{', '.join(get_args(PooledCodec))}"
+        )
+    return cast("PooledCodec", codec)
+
+
+def kept_codec(setting: Json) -> PooledCodec:
+    """How a collection stores pooled vectors whose catalog says `setting`; int8 for null.
+
+    Raises:
+        CorruptionError: if it is no codec.
+    """
+    if setting is None:
+        return "int8"
+    try:
+        return check_pooled_codec(str(setting))
+    except InputError as error:
+        raise CorruptionError(f"the catalog: {error}; restore a backup") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from lexmax.index.neighbour_build import build_neighbours
 from lexmax.index.neighbours import Neighbours
 from lexmax.index.npy import map_npy, write_npy
 from lexmax.index.passage_rows import n_distinct, read_passages, write_passages
-from lexmax.index.pooled import PooledIndex, PooledPlan, PooledWriter
+from lexmax.index.pooled import PooledCodec, PooledIndex, PooledPlan, PooledWriter
 from lexmax.index.sparse import SparseIndex
 from lexmax.index.token_codec import Codec
 from lexmax.index.tokens import TokenStore, TokenStoreWriter
@@ -80,13 +80,14 @@ class Segment:
         pooled: NDArray[np.float32] | None = None,
         *,
         passages: NDArray[np.int32] | None = None,
+        pooled_codec: PooledCodec = "int8",
     ) -> "Segment":
         """A segment that was never written: what makes pending documents searchable."""
         return Segment(
             serials,
             None if sparse is None else SparseIndex.build(sparse),
             None if tokens is None else MultiVectorIndex(TokenStore.from_batch(tokens), None),
-            pooled=None if pooled is None else PooledIndex.from_vectors(pooled),
+            pooled=None if pooled is None else PooledIndex.from_vectors(pooled, codec=pooled_codec),
             passages=passages,
         )
 

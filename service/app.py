@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from lexmax.encoders import Encoders
 from lexmax.errors import LexmaxError, QueryError
+from lexmax.index.kept_documents import DocumentCache
 from lexmax.service import facades, problems, routes
 from lexmax.service.collections import NAME_RULE, OpenCollections
 from lexmax.service.facades.failures import Failures
@@ -106,6 +107,7 @@ def _service(settings: Settings, encoders: Encoders, log: Log) -> Service:
     collections = OpenCollections(
         settings.data,
         encoders=served,
+        documents=DocumentCache(settings.document_cache_bytes),
         delete_seconds=settings.stop_seconds,
         read_only=settings.read_only,
     )

@@ -17,6 +17,7 @@ from lexmax.encoders import Encoders
 from lexmax.errors import CollectionExistsError, InputError, LockedError
 from lexmax.index.durable import sync_folder
 from lexmax.index.failures import storage_errors
+from lexmax.index.kept_documents import DocumentCache
 from lexmax.index.layout import Layout
 from lexmax.index.lock import WriterLock
 from lexmax.index.schema import FILE_NAME as CATALOG
@@ -50,13 +51,14 @@ class OpenCollections:
         folder: Path,
         *,
         encoders: Encoders,
+        documents: DocumentCache | None = None,
         delete_seconds: float = 30.0,
         read_only: bool = False,
     ) -> None:
         """Where it is `read_only`, another process may delete collections and make new ones."""
         self._folder = folder
         self._read_only = read_only
-        self._encoders = encoders
+        self._encoders, self._documents = encoders, documents or DocumentCache()
         self._delete_seconds = delete_seconds
         self._changed = threading.Condition()
         self._opened: dict[str, _Opened] = {}
@@ -183,7 +185,9 @@ class OpenCollections:
         """
         with self._claim(name):
             self._require_no_alias(name)
-            made = Collection.chosen(self._path(name), choice, encoders=self._encoders)
+            made = Collection.chosen(
+                self._path(name), choice, encoders=self._encoders, documents=self._documents
+            )
             with self._changed:
                 self._opened[name] = _Opened(made)
 
@@ -271,7 +275,8 @@ class OpenCollections:
             path = self._path(name)
             Layout(path).require()
             file = self._file(name)
-            opened = _Opened(Collection.open(path, encoders=self._encoders), users=1, file=file)
+            found = Collection.open(path, encoders=self._encoders, documents=self._documents)
+            opened = _Opened(found, users=1, file=file)
             with self._changed:
                 self._opened[name] = opened
             return opened

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from lexmax.creating import IndexChoice
 from lexmax.index.fields import MAX_FIELDS, FieldType
 from lexmax.index.multivector_build import MultiVectorPlan
+from lexmax.index.pooled import PooledCodec
 from lexmax.index.token_codec import Codec
 from lexmax.passages import MAX_WINDOW, PassagePlan
 from lexmax.service.collections import NAME_RULE
@@ -67,6 +68,7 @@ class CollectionSpec(_Request):
     pooled: _EncoderSpec | None = Field(
         default=None, description="Of one vector a document", examples=["minilm-pooled"]
     )
+    pooled_codec: PooledCodec = Field(default="int8", description="How pooled vectors are stored")
     fields: dict[Annotated[str, Field(max_length=64)], FieldType] = Field(
         default_factory=dict[str, FieldType],
         max_length=MAX_FIELDS,

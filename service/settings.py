@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     query_cache_bytes: int = Field(
         default=64_000_000, ge=0, description="Of encoded queries that are kept; 0 keeps none"
     )
+    document_cache_bytes: int = Field(
+        default=64_000_000, ge=0, description="Of documents found lately that are kept; 0 for none"
+    )
     max_requests: int = Field(default=256, ge=1, description="At one time")
     max_held_bytes: int = Field(
         default=256_000_000, ge=1, description="Of all bodies that are being read or answered"

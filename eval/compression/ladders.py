@@ -31,7 +31,7 @@ def pooled_ladder(dim: int) -> list[PooledWay]:
     """For one vector of `dim` coordinates a document."""
     return [
         _studied(BASELINE, "whole", Plain()),
-        Way("fp16", "whole", lambda v, seed: pooled(v, "fp16")),
+        Way("fp16", "whole", lambda v, seed: pooled(v, "fp16"), "--pooled-codec fp16"),
         Way("int8", "whole", lambda v, seed: pooled(v, "int8"), "--pooled"),
         _studied("int4", "whole", Symmetric(4)),
         _studied("lvq8", "lvq", Affine(8)),

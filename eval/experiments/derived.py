@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from lexmax.building import PART_DOCS, Watcher, fitted
+from lexmax import constants
+from lexmax.building import PART_DOCS, Watcher
 from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders, SparseEncoder
 from lexmax.errors import StorageError
@@ -112,7 +113,7 @@ class _Deriving:
             found = self.registry.sparse(encoders["sparse"])
             if found.fingerprint == wanted.fingerprint:
                 return None
-        return fitted(self.catalog, wanted)
+        return constants.measured(self.catalog, wanted, self.registry)
 
     def _segment(self, row: SegmentRow, sparse: SparseEncoder | None) -> None:
         source = Layout(self.source).segment(row.segment_id)

@@ -11,6 +11,7 @@ from lexmax.encoders import Encoders
 from lexmax.errors import EvaluationError
 from lexmax.index.durable import to_json
 from lexmax.index.multivector_build import MultiVectorPlan
+from lexmax.index.pooled import check_pooled_codec
 from lexmax.passages import PassagePlan
 from lexmax.types import Json
 
@@ -32,6 +33,7 @@ def index_plan(given: Mapping[str, Any]) -> IndexChoice:
         given.get("pooled"),
         None if given.get("passages") is None else PassagePlan.parse(given["passages"]),
         given.get("neighbours") or 0,
+        pooled_codec=check_pooled_codec(given.get("pooled_codec") or "int8"),
     )
     if not plan.specs:
         raise EvaluationError(
@@ -54,6 +56,7 @@ def told(plan: IndexChoice) -> dict[str, Json]:
         "tokens": None if plan.multivector is None else plan.plan.to_json(),
         "passages": None if plan.passages is None else plan.passages.to_json(),
         "neighbours": plan.neighbours,
+        **_unless_default(plan.pooled_codec),
     }
 
 
@@ -66,6 +69,7 @@ class IndexIdentity:
         tokens: what is built over token vectors; None without them.
         passages: how documents are split.
         neighbours: of a document in the graph.
+        pooled_codec: how pooled vectors are stored.
     """
 
     sparse: str | None
@@ -74,6 +78,7 @@ class IndexIdentity:
     tokens: Mapping[str, Json] | None
     passages: Mapping[str, Json] | None
     neighbours: int
+    pooled_codec: str = "int8"
 
     @staticmethod
     def of(plan: IndexChoice, registry: Encoders) -> "IndexIdentity":
@@ -91,11 +96,14 @@ class IndexIdentity:
             None if plan.multivector is None else plan.plan.to_json(),
             None if plan.passages is None else plan.passages.to_json(),
             plan.neighbours,
+            plan.pooled_codec or "int8",
         )
 
     def as_json(self) -> dict[str, Json]:
         """What `from_json` reads."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        named = {one.name: getattr(self, one.name) for one in fields(self)}
+        del named["pooled_codec"]
+        return named | _unless_default(self.pooled_codec)
 
     @staticmethod
     def from_json(written: Mapping[str, Any]) -> "IndexIdentity":
@@ -112,7 +120,7 @@ class IndexIdentity:
 
         Token and pooled vectors can then be shared, and no transformer need run for them.
         """
-        same = ("multivector", "pooled", "passages", "neighbours")
+        same = ("multivector", "pooled", "pooled_codec", "passages", "neighbours")
         if any(getattr(self, name) != getattr(other, name) for name in same):
             return False
         if self.multivector is self.pooled is None or (self.neighbours and not self.pooled):
@@ -126,3 +134,8 @@ def _kept(tokens: Mapping[str, Json] | None) -> Json:
         return None
     shared: dict[str, Json] = {name: tokens[name] for name in ("codec", "centroids", "seed")}
     return {**shared, "recall": tokens["recall"]}
+
+
+def _unless_default(codec: str | None) -> dict[str, Json]:
+    # Indexes of caches that know of no other codec keep their names.
+    return {} if codec in (None, "int8") else {"pooled_codec": codec}

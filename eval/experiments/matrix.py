@@ -47,6 +47,7 @@ class IndexSection(Section):
     sparse: str | None = None
     multivector: str | None = None
     pooled: str | None = None
+    pooled_codec: str | None = None
     codec: str | None = None
     centroids: bool | None = None
     fde: bool | None = None

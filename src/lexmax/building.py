@@ -29,7 +29,8 @@ from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.neighbours import SETTING as NEIGHBOURS
 from lexmax.index.passage_rows import SETTING as PASSAGES
 from lexmax.index.passage_rows import n_distinct, read_passages
-from lexmax.index.pooled import PooledPlan
+from lexmax.index.pooled import SETTING as POOLED_CODEC
+from lexmax.index.pooled import PooledCodec, PooledPlan, kept_codec
 from lexmax.index.recall import read_queries
 from lexmax.index.segment import SegmentPlan, SegmentWriter, read_serials
 from lexmax.index.segment_rows import SegmentRow, covering_id
@@ -76,6 +77,11 @@ def multivector_plan(catalog: Catalog, *, threads: int) -> MultiVectorPlan:
 def wanted_neighbours(catalog: Catalog) -> int:
     """Neighbours of a document in the graph that the collection builds; 0 where it builds none."""
     return int(cast("int | None", catalog.setting(NEIGHBOURS)) or 0)
+
+
+def pooled_codec(catalog: Catalog) -> PooledCodec:
+    """How the collection stores pooled vectors."""
+    return kept_codec(catalog.setting(POOLED_CODEC))
 
 
 def passage_plan(catalog: Catalog) -> PassagePlan | None:
@@ -272,7 +278,7 @@ def _started(
         wanted,
         sample_queries(layout),
         neighbours=wanted_neighbours(catalog),
-        pooled=_pooled_plan(pooled),
+        pooled=_pooled_plan(pooled, catalog),
         passages=passages,
     )
     with storage_errors(layout.folder):
@@ -338,7 +344,7 @@ def _resumed(
             wanted,
             samples,
             neighbours=wanted_neighbours(catalog),
-            pooled=_pooled_plan(pooled),
+            pooled=_pooled_plan(pooled, catalog),
             passages=None if passage_plan(catalog) is None else read_passages(folder, len(serials)),
         )
         writer = SegmentWriter.resume(folder, staging, plan, state["writer"])
@@ -350,8 +356,8 @@ def _resumed(
     return _Build(catalog, layout, sparse, multivector, pooled, plan, writer, done, old)
 
 
-def _pooled_plan(encoder: DenseEncoder | None) -> PooledPlan | None:
-    return None if encoder is None else PooledPlan(encoder.dim)
+def _pooled_plan(encoder: DenseEncoder | None, catalog: Catalog) -> PooledPlan | None:
+    return None if encoder is None else PooledPlan(encoder.dim, pooled_codec(catalog))
 
 
 def _described(

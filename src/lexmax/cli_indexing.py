@@ -54,6 +54,13 @@ def index(
             help="Encoder of one vector a document: minilm-pooled or dense:PATH; by default none."
         ),
     ] = None,
+    pooled_codec: Annotated[
+        str | None,
+        typer.Option(
+            help="How pooled vectors are stored: int8 (by default) or fp16, which take dim + 4 and "
+            "2 dim bytes a document."
+        ),
+    ] = None,
     codec: Annotated[
         str | None,
         typer.Option(
@@ -153,6 +160,7 @@ def index(
             "sparse": sparse,
             "multivector": multivector,
             "pooled": pooled,
+            "pooled_codec": pooled_codec,
             "passages": passages,
             "neighbours": neighbours,
         },

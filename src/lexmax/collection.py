@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +16,10 @@ from lexmax.index.catalog import Catalog
 from lexmax.index.declared import declared_fields
 from lexmax.index.document_rows import UpsertCount
 from lexmax.index.fields import Fields
+from lexmax.index.kept_documents import DocumentCache, KeptDocuments
 from lexmax.index.layout import Layout
 from lexmax.index.merge_policy import MergePolicy
 from lexmax.index.multivector_build import MultiVectorPlan
-from lexmax.index.passage_rows import SETTING as PASSAGES
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.verification import VerifyReport, verify
 from lexmax.merging import TIERED, MergeReport
@@ -44,16 +43,23 @@ class Collection:
     """
 
     def __init__(
-        self, layout: Layout, catalog: Catalog, encoders: Encoders, *, merge_in_background: bool
+        self,
+        layout: Layout,
+        catalog: Catalog,
+        encoders: Encoders,
+        documents: DocumentCache | None,
+        *,
+        merges_itself: bool,
     ) -> None:
         """Use `Collection.create` or `Collection.open`."""
         self._layout, self._catalog = layout, catalog
         specs = pipelines.encoder_specs(catalog.setting("encoders"))
         self.encoders = CollectionEncoders(encoders, specs, lucene.backends(layout.folder))
         self._reader = Reader(layout, catalog, self.encoders)
-        self._searcher = Searcher(catalog, self._reader, self.encoders)
+        kept = KeptDocuments(catalog, documents)
+        self._searcher = Searcher(catalog, self._reader, self.encoders, kept)
         self._writer = Writer(
-            layout, catalog, self._reader, self.encoders, merges_itself=merge_in_background
+            layout, catalog, self._reader, self.encoders, merges_itself=merges_itself
         )
 
     @staticmethod
@@ -67,6 +73,7 @@ class Collection:
         neighbours: int = 0,
         pooled: str | None = None,
         passages: PassagePlan | None = None,
+        pooled_codec: str = "int8",
         encoders: Encoders | None = None,
         merge_in_background: bool = True,
     ) -> "Collection":
@@ -83,7 +90,7 @@ class Collection:
             InputError: if there is no encoder at all, or a number or a type is none.
         """
         kept = (sparse, multivector, plan or MultiVectorPlan(), pooled, passages, neighbours)
-        choice = IndexChoice(*kept, fields or {})
+        choice = IndexChoice(*kept, fields or {}, pooled_codec)
         return Collection.chosen(
             path, choice, encoders=encoders, merge_in_background=merge_in_background
         )
@@ -94,33 +101,37 @@ class Collection:
         choice: IndexChoice,
         *,
         encoders: Encoders | None = None,
+        documents: DocumentCache | None = None,
         merge_in_background: bool = True,
     ) -> "Collection":
-        """As `create`, with what is chosen as a value."""
+        """As `create`, with what is chosen as a value, and `documents` as `open` takes it."""
         layout, registry = Layout(Path(path)), encoders or Encoders()
         catalog = create_catalog(layout, choice, registry)
-        return Collection(layout, catalog, registry, merge_in_background=merge_in_background)
+        return Collection(layout, catalog, registry, documents, merges_itself=merge_in_background)
 
     @staticmethod
     def open(
-        path: Path | str, *, encoders: Encoders | None = None, merge_in_background: bool = True
+        path: Path | str,
+        *,
+        encoders: Encoders | None = None,
+        documents: DocumentCache | None = None,
+        merge_in_background: bool = True,
     ) -> "Collection":
         """The collection at `path`; vectors and postings are mapped, not read.
 
-        Without `merge_in_background` only `merge` merges segments.
+        Without `merge_in_background` only `merge` merges segments. `documents` found lately are
+        kept in a cache that collections may share; without one, in one of its own.
 
         Raises:
             NotACollectionError: if there is none.
             IndexFormatError: if another format version wrote it.
             CorruptionError: if files are missing or damaged.
         """
-        layout = Layout(Path(path))
+        layout, registry = Layout(Path(path)), encoders or Encoders()
         layout.require()
+        catalog = Catalog.open(layout.catalog)
         collection = Collection(
-            layout,
-            Catalog.open(layout.catalog),
-            encoders or Encoders(),
-            merge_in_background=merge_in_background,
+            layout, catalog, registry, documents, merges_itself=merge_in_background
         )
         try:
             collection._reader.open()
@@ -196,11 +207,6 @@ class Collection:
         """What it keeps."""
         return IndexChoice.kept(self._catalog)
 
-    @property
-    def passages(self) -> PassagePlan | None:
-        """How documents are split; None where they are not."""
-        return PassagePlan.from_json(self._catalog.setting(PASSAGES))
-
     def delete(self, doc_ids: Iterable[str]) -> int:
         """Delete documents; how many of them existed. Later searches do not find them."""
         return self._writer.delete(check_doc_ids(doc_ids))
@@ -230,11 +236,7 @@ class Collection:
         return self._writer.flush(watcher, threads=threads)
 
     def merge(
-        self,
-        watcher: Watcher | None = None,
-        *,
-        policy: MergePolicy = TIERED,
-        threads: int = 1,
+        self, watcher: Watcher | None = None, *, policy: MergePolicy = TIERED, threads: int = 1
     ) -> MergeReport:
         """Make many segments few, and drop deleted documents from them.
 
@@ -249,7 +251,8 @@ class Collection:
 
     def snapshot(self) -> Snapshot:
         """The newest state, for those who read it whole rather than search it."""
-        return self._refresh()
+        self._writer.require_open()
+        return self._reader.newest(wait=False)
 
     def stored(self, snapshot: Snapshot, serials: NDArray[np.int64]) -> list[Document]:
         """The documents of these serials of a snapshot, in this order.
@@ -350,15 +353,15 @@ class Collection:
 
     def describe(self) -> dict[str, Json]:
         """Counts, encoders, pipelines and bytes on disk."""
-        split = self.passages
+        choice = self.choice
         segments, n_bytes = self._reader.described()
         return {
             "n_docs": self.n_docs,
             "n_pending": self._catalog.n_pending(),
             "generation": self._catalog.generation(),
-            "encoders": {str(signal): spec for signal, spec in self.encoders.specs.items()},
-            "fields": dict(self.fields),
-            "passages": None if split is None else split.to_json(),
+            "encoders": {str(signal): spec for signal, spec in choice.specs.items()},
+            "fields": dict(choice.fields),
+            "passages": None if choice.passages is None else choice.passages.to_json(),
             "pipelines": list(pipelines.runnable(self.encoders)),
             "segments": segments,
             "bytes": self._layout.catalog.stat().st_size + n_bytes,
@@ -376,17 +379,13 @@ class Collection:
     def close(self) -> None:
         """Build a segment of what is pending, if that is much, and let others write."""
         self._writer.close()
+        self._searcher.documents.close()
 
     def __enter__(self) -> "Collection":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
             self.close()
         else:
             self.abandon()
@@ -394,7 +393,4 @@ class Collection:
     def abandon(self) -> None:
         """Close without building anything; nothing that was acknowledged is lost."""
         self._writer.abandon()
-
-    def _refresh(self) -> Snapshot:
-        self._writer.require_open()
-        return self._reader.newest(wait=False)
+        self._searcher.documents.close()

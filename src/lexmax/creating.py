@@ -17,6 +17,8 @@ from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.neighbours import SETTING as NEIGHBOURS
 from lexmax.index.neighbours import check_neighbours
 from lexmax.index.passage_rows import SETTING as PASSAGES
+from lexmax.index.pooled import SETTING as POOLED_CODEC
+from lexmax.index.pooled import check_pooled_codec, kept_codec
 from lexmax.passages import PassagePlan
 from lexmax.stages import SIGNALS, Signal
 from lexmax.types import Json
@@ -38,6 +40,8 @@ class IndexChoice:
         passages: How documents are split; None leaves them whole.
         neighbours: Nearest neighbours of each document in a graph; 0 for no graph.
         fields: Entries of the metadata that filters can name, with their types.
+        pooled_codec: How pooled vectors are stored, int8 or fp16; None for what a collection has,
+            which is int8 where nobody asked.
     """
 
     sparse: str | None = "bm25"
@@ -47,6 +51,7 @@ class IndexChoice:
     passages: PassagePlan | None = None
     neighbours: int = 0
     fields: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    pooled_codec: str | None = None
 
     @staticmethod
     def kept(catalog: Catalog) -> "IndexChoice":
@@ -60,6 +65,7 @@ class IndexChoice:
             PassagePlan.from_json(catalog.setting(PASSAGES)),
             int(cast("int | None", catalog.setting(NEIGHBOURS)) or 0),
             read_fields(catalog.setting(FIELDS)),
+            kept_codec(catalog.setting(POOLED_CODEC)),
         )
 
     @property
@@ -88,7 +94,18 @@ class IndexChoice:
             settings[NEIGHBOURS] = check_neighbours(self.neighbours)
         if self.passages is not None:
             settings[PASSAGES] = self.passages.to_json()
+        if check_pooled_codec(self.pooled_codec or "int8") != "int8":
+            # Left out where nobody asked: catalogs of older releases do not have it either.
+            settings[POOLED_CODEC] = self._required_pooled()
         return settings
+
+    def _required_pooled(self) -> str | None:
+        if self.pooled is None:
+            raise InputError(
+                f"pooled vectors are to be stored as {self.pooled_codec}, and there is no pooled "
+                "encoder; expected both; name one, or leave the codec out"
+            )
+        return self.pooled_codec
 
     def _whole_specs(self, registry: Encoders) -> dict[str, str]:
         """With all parameters, by signal."""
@@ -133,6 +150,7 @@ _NOTHING_ASKED = IndexChoice()
 _OPTIONS = {
     "passages": "its documents are split by",
     "neighbours": "neighbours of each document in its graph are",
+    "pooled_codec": "it stores pooled vectors as",
 }
 
 

@@ -97,7 +97,7 @@ def forecast(
         build += _tokens_seconds(tokens, wanted.plan) * n_rows
         parts |= _tokens_bytes(tokens, wanted.plan, n_rows)
     if by_text is not None:
-        parts["pooled vectors"] = n_rows * (by_text.dim + 4)
+        parts["pooled vectors"] = n_rows * _pooled_bytes(by_text.dim, wanted.pooled_codec)
     mean = 0.0 if tokens is None else len(tokens.vectors) / len(sample)
     return Forecast(n_docs, len(sample), mean, encode * share, build, parts)
 
@@ -187,6 +187,10 @@ def _bytes_a_token(codec: Codec, dim: int) -> int:
     if codec == "int8":
         return dim + 4
     return -(-dim // (2 if codec == "residual4" else 4)) + 2
+
+
+def _pooled_bytes(dim: int, codec: str | None) -> int:
+    return 2 * dim if codec == "fp16" else dim + 4
 
 
 def _tokens_bytes(tokens: TokenBatch, plan: MultiVectorPlan, n_docs: int) -> dict[str, int]:

@@ -316,5 +316,3 @@ def _opened(
         collection.abandon()
         raise
     return collection
-
-

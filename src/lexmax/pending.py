@@ -20,6 +20,8 @@ from lexmax.index.catalog import Catalog
 from lexmax.index.declared import attributes_of
 from lexmax.index.fields import Fields
 from lexmax.index.passage_rows import SETTING as PASSAGES
+from lexmax.index.pooled import SETTING as POOLED_CODEC
+from lexmax.index.pooled import PooledCodec, kept_codec
 from lexmax.index.segment import Segment
 from lexmax.passages import PassagePlan, Rows, Spans
 from lexmax.pipeline import CollectionEncoders
@@ -48,16 +50,26 @@ class _Lot:
     inputs: Inputs
     encoded: Encoded
     spans: Spans | None
+    codec: PooledCodec
 
     @staticmethod
     def of(
-        serials: NDArray[np.int64], inputs: Inputs, encoded: Encoded, spans: Spans | None
+        serials: NDArray[np.int64],
+        inputs: Inputs,
+        encoded: Encoded,
+        spans: Spans | None,
+        codec: PooledCodec,
     ) -> "_Lot":
-        """Indexes what was encoded; `serials` are those of the texts."""
+        """Indexes what was encoded; `serials` are those of the texts, `codec` of pooled vectors."""
         segment = Segment.in_memory(
-            serials, encoded.sparse, encoded.tokens, encoded.pooled, passages=spans
+            serials,
+            encoded.sparse,
+            encoded.tokens,
+            encoded.pooled,
+            passages=spans,
+            pooled_codec=codec,
         )
-        return _Lot(segment, inputs, encoded, spans)
+        return _Lot(segment, inputs, encoded, spans, codec)
 
     def then(self, other: "_Lot") -> "_Lot":
         """Both as one."""
@@ -69,6 +81,7 @@ class _Lot:
             self.inputs.then(other.inputs),
             _joined(self.encoded, other.encoded),
             spans,
+            self.codec,
         )
         return replace(joined, segment=_with_columns(joined.segment, self, other))
 
@@ -132,7 +145,8 @@ class Pending:
         part = InputPart(
             inputs, sparse=fitted.encoder, multivector=wanted.multivector, pooled=wanted.pooled
         )
-        lot = _Lot.of(serials[rows.places], inputs, part.encode(), rows.spans)
+        codec = kept_codec(catalog.setting(POOLED_CODEC))
+        lot = _Lot.of(serials[rows.places], inputs, part.encode(), rows.spans, codec)
         return _merged([*lots, lot]), fitted
 
     def _refitted(self, catalog: Catalog, new: Inputs) -> _Fitted:
@@ -170,7 +184,7 @@ def _with_terms(lot: _Lot, encoder: SparseEncoder | None) -> _Lot:
     """The lot with term weights by other constants; the other signals have none."""
     terms = InputPart(lot.inputs, sparse=encoder, multivector=None).encode().sparse
     encoded = Encoded(terms, lot.encoded.tokens, lot.encoded.pooled)
-    made = _Lot.of(lot.segment.serials, lot.inputs, encoded, lot.spans)
+    made = _Lot.of(lot.segment.serials, lot.inputs, encoded, lot.spans, lot.codec)
     segment = replace(made.segment, attributes=lot.segment.attributes)
     return replace(made, segment=segment)
 

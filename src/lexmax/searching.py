@@ -80,11 +80,8 @@ class Searcher:
     catalog: Catalog
     reader: Reader
     encoders: CollectionEncoders
+    documents: KeptDocuments
     scores: ScoreCache = field(default_factory=ScoreCache)
-    documents: KeptDocuments = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "documents", KeptDocuments(self.catalog))
 
     def search(self, query: str | Query, wanted: Wanted) -> SearchResult:
         """As `Collection.search`."""

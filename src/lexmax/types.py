@@ -308,7 +308,8 @@ def absent(held: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int
     if len(wanted) == 0:
         return held
     places = np.minimum(np.searchsorted(wanted, held), len(wanted) - 1)
-    return held[wanted[places] != held]
+    kept: NDArray[np.int64] = held[wanted[places] != held]
+    return kept
 
 
 def ranges(n: int, size: int) -> Iterator[tuple[int, int]]:

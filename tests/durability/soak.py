@@ -27,6 +27,7 @@ _SAMPLE_EVERY_S = 2.0
 _SETTINGS = {
     # Full before the warm-up ends: a cache that fills is no leak.
     "LEXMAX_QUERY_CACHE_BYTES": "2000000",
+    "LEXMAX_DOCUMENT_CACHE_BYTES": "4000000",
     "LEXMAX_WARM": '["minilm"]',
 }
 

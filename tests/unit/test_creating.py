@@ -20,6 +20,7 @@ WHOLE = IndexChoice(
     PassagePlan(9, 3),
     4,
     {"year": "integer"},
+    "fp16",
 )
 
 
@@ -43,6 +44,7 @@ def test_a_catalog_keeps_what_was_chosen(tmp_path: Path, cheap_encoders: Encoder
         passages=WHOLE.passages,
         neighbours=WHOLE.neighbours,
         fields=WHOLE.fields,
+        pooled_codec="fp16",
         encoders=cheap_encoders,
     )
     with by_names:

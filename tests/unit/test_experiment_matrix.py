@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lexmax.errors import EvaluationError
+from lexmax.encoders import Encoders
+from lexmax.errors import EvaluationError, InputError
 from lexmax.eval.experiments.grid import System, systems_of
+from lexmax.eval.experiments.index_plan import IndexIdentity, index_plan, told
 from lexmax.eval.experiments.matrix_reading import read_matrix, read_matrix_text
 
 SMALL = """\
@@ -117,3 +119,19 @@ def test_the_matrices_that_come_along_can_be_read(name: str) -> None:
     folder = Path(__file__).parents[2] / "eval" / "matrices"
     matrix, located = read_matrix(folder / f"{name}.yaml")
     assert len(systems_of(matrix, located, folder=folder)) >= 3
+
+
+def test_an_index_with_another_codec_of_pooled_vectors_is_another_one(
+    cheap_encoders: Encoders,
+) -> None:
+    plain = index_plan({"pooled": "minilm-pooled"})
+    halves = index_plan({"pooled": "minilm-pooled", "pooled_codec": "fp16"})
+    one, other = (IndexIdentity.of(plan, cheap_encoders) for plan in (plain, halves))
+    assert one.digest != other.digest
+    assert not one.can_lend_to(other)
+    assert halves.pooled_codec == told(halves)["pooled_codec"] == "fp16"
+    # What caches of older releases hold is found under its old name.
+    assert "pooled_codec" not in one.as_json()
+    assert [IndexIdentity.from_json(each.as_json()) for each in (one, other)] == [one, other]
+    with pytest.raises(InputError, match="found codec 'int4' of pooled vectors"):
+        index_plan({"pooled": "minilm-pooled", "pooled_codec": "int4"})

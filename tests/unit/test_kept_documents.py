@@ -6,7 +6,7 @@ import pytest
 
 from lexmax.errors import CorruptionError
 from lexmax.index.catalog import Catalog
-from lexmax.index.kept_documents import KeptDocuments
+from lexmax.index.kept_documents import DocumentCache, KeptDocuments
 from lexmax.types import Document
 
 
@@ -71,15 +71,16 @@ def test_what_is_given_can_be_changed_without_harm(catalog: Catalog) -> None:
 def test_so_many_bytes_are_kept_and_the_oldest_go(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = KeptDocuments(catalog)
-    kept.read([1])
-    size = kept.n_bytes
+    cache = DocumentCache()
+    KeptDocuments(catalog, cache).read([1])
+    size = cache.n_bytes
     assert size > 300
     counted = Counted(catalog, monkeypatch)
-    kept = KeptDocuments(catalog, most_bytes=2 * size + size // 2)
+    cache = DocumentCache(2 * size + size // 2)
+    kept = KeptDocuments(catalog, cache)
     for serials in ([1], [2], [1], [3]):  # the second has not been asked for longest
         kept.read(serials)
-    assert kept.n_bytes <= 2 * size + size // 2
+    assert cache.n_bytes <= 2 * size + size // 2
     counted.asked.clear()
     kept.read([1, 3])
     assert counted.asked == []
@@ -92,7 +93,7 @@ def test_what_is_larger_than_all_is_not_kept(
 ) -> None:
     catalog.upsert([Document("long", "x" * 5000)])
     counted = Counted(catalog, monkeypatch)
-    kept = KeptDocuments(catalog, most_bytes=3000)
+    kept = KeptDocuments(catalog, DocumentCache(3000))
     kept.read([1])
     kept.read([5, 1])
     kept.read([5, 1])
@@ -100,9 +101,9 @@ def test_what_is_larger_than_all_is_not_kept(
 
 
 def test_none_are_kept_where_there_is_no_room(catalog: Catalog) -> None:
-    kept = KeptDocuments(catalog, most_bytes=0)
-    assert kept.read([2]) == catalog.documents([2])
-    assert kept.n_bytes == 0
+    cache = DocumentCache(0)
+    assert KeptDocuments(catalog, cache).read([2]) == catalog.documents([2])
+    assert cache.n_bytes == 0
 
 
 def test_an_unknown_serial_is_damage(catalog: Catalog) -> None:
@@ -110,3 +111,19 @@ def test_an_unknown_serial_is_damage(catalog: Catalog) -> None:
     kept.read([1])
     with pytest.raises(CorruptionError, match="holds no document 9"):
         kept.read([1, 9])
+
+
+def test_catalogs_share_the_room_and_never_the_rows(catalog: Catalog, tmp_path: Path) -> None:
+    other = Catalog.create(tmp_path / "other.sqlite", {})
+    other.upsert([Document("x", "of the other")])
+    cache = DocumentCache()
+    one, two = KeptDocuments(catalog, cache), KeptDocuments(other, cache)
+    assert one.read([1]) == catalog.documents([1])
+    alone = cache.n_bytes
+    assert two.read([1]) == [Document("x", "of the other")]
+    assert one.read([1]) == catalog.documents([1])
+
+    two.close()
+    assert cache.n_bytes == alone
+    one.close()
+    assert cache.n_bytes == 0

@@ -43,7 +43,7 @@ def segment_ids(collection: Collection) -> list[str]:
 
 def answers(collection: Collection) -> list[Hits]:
     """Hits of fixed queries over the newest snapshot: every document, by serial."""
-    snapshot = collection._refresh()
+    snapshot = collection.snapshot()
     queries = SparseBatch.from_rows(
         [{int(t): 0.7 for t in _terms(collection, "sail bone air")}, {}, _terms(collection, "milk")]
     )
@@ -310,9 +310,9 @@ def test_worth_merging_looks_at_published_segments_only(
 ) -> None:
     collection = filled(tmp_path / "ix", cheap_encoders, 3, 3)
     collection.add(documents(50, 53))
-    assert not worth_merging(collection._refresh())
+    assert not worth_merging(collection.snapshot())
     collection.flush()
-    assert worth_merging(collection._refresh())
+    assert worth_merging(collection.snapshot())
 
 
 def test_a_batch_job_merges_what_it_built(tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_people_are_told_documents_and_passages(tmp_path: Path, cheap_encoders: 
         report = collection.verify()
         assert (report.n_docs, report.n_pending, report.n_passages) == (14, 2, 21)
         assert collection.snapshot().n_documents == 14
-        assert collection.passages == PLAN
+        assert collection.choice.passages == PLAN
 
 
 @pytest.mark.parametrize("damage", ["gone", "short"])

@@ -10,7 +10,7 @@ from lexmax.building import Silent, build_segments
 from lexmax.collection import Collection
 from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
-from lexmax.errors import EncoderError, InputError
+from lexmax.errors import CorruptionError, EncoderError, InputError
 from lexmax.forecast import forecast
 from lexmax.index.layout import Layout
 from lexmax.index.pooled import CODES
@@ -180,3 +180,92 @@ def test_the_batch_job_keeps_pooled_vectors(tmp_path: Path, cheap_encoders: Enco
         assert len(ranked(collection)[0][0]) == 9
     with pytest.raises(InputError, match="its pooled encoder is minilm-pooled, but None"):
         index_corpus(tmp_path / "c", [str(corpus)], choice=IndexChoice(), **given)
+
+
+def test_halves_from_documents_to_hits(tmp_path: Path, cheap_encoders: Encoders) -> None:
+    path = tmp_path / "c"
+    with create(path, cheap_encoders, pooled_codec="fp16") as collection:
+        collection.add(documents(0, 20))
+        pending = ranked(collection)
+        collection.flush()
+        assert ranked(collection) == pending
+        collection.add(documents(20, 40))
+        collection.flush()
+        before = ranked(collection)
+        collection.merge(policy=COMPACT)
+        assert ranked(collection) == before
+        assert collection.verify().problems == ()
+    with Collection.open(path, encoders=cheap_encoders) as opened:
+        assert opened.choice.pooled_codec == "fp16"
+        assert ranked(opened) == before
+        opened.add(documents(40, 44))
+        opened.flush()
+        pooled = [part.segment.pooled for part in opened.snapshot().parts]
+        assert [one.codec for one in pooled if one is not None] == ["fp16"] * 2
+    with create(tmp_path / "d", cheap_encoders) as other:
+        other.add(documents(0, 40))
+        assert other.choice.pooled_codec == "int8"
+        # Both order alike, and neither has the other's numbers.
+        assert ranked(other)[0][1] != before[0][1]
+        np.testing.assert_allclose(ranked(other)[0][1], before[0][1], atol=0.01)
+
+
+def test_a_rebuilt_segment_keeps_halves(tmp_path: Path, cheap_encoders: Encoders) -> None:
+    path = tmp_path / "c"
+    with create(path, cheap_encoders, pooled_codec="fp16") as collection:
+        collection.add(documents(0, 30))
+        collection.flush()
+        before = ranked(collection)
+    (codes,) = (path / "segments").rglob(CODES)
+    whole = codes.read_bytes()
+    codes.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert verify(path).problems
+    rebuild(path, Silent(), encoders=cheap_encoders)
+    assert verify(path).problems == ()
+    with Collection.open(path, encoders=cheap_encoders) as collection:
+        assert ranked(collection) == before
+
+
+def test_the_batch_job_keeps_to_the_codec(tmp_path: Path, cheap_encoders: Encoders) -> None:
+    source, path = tmp_path / "c.jsonl", tmp_path / "ix"
+    source.write_text('{"_id": "a", "text": "wind sail"}\n{"_id": "b", "text": "bone"}\n')
+    halves = IndexChoice(multivector=None, pooled=POOLED, pooled_codec="fp16")
+
+    def indexed(choice: IndexChoice | None) -> None:
+        index_corpus(path, [str(source)], choice=choice, watcher=Silent(), encoders=cheap_encoders)
+
+    indexed(halves)
+    for again in (None, halves, IndexChoice(multivector=None, pooled=POOLED)):
+        indexed(again)
+    with pytest.raises(InputError, match="stores pooled vectors as fp16, but int8 was asked for"):
+        indexed(IndexChoice(multivector=None, pooled=POOLED, pooled_codec="int8"))
+    with Collection.open(path, encoders=cheap_encoders) as opened:
+        assert opened.choice.pooled_codec == "fp16"
+    sizes = {
+        codec: forecast(
+            [str(source)],
+            choice=IndexChoice(None, None, pooled=POOLED, pooled_codec=codec),
+            watcher=Silent(),
+            encoders=cheap_encoders,
+        ).n_bytes
+        for codec in ("int8", "fp16", None)
+    }
+    dim = cheap_encoders.dense(POOLED).dim
+    assert sizes["fp16"] - sizes["int8"] == 2 * (2 * dim - (dim + 4))
+    assert sizes[None] == sizes["int8"]
+
+
+def test_codecs_that_cannot_be(tmp_path: Path, cheap_encoders: Encoders) -> None:
+    with pytest.raises(InputError, match="found codec 'int4' of pooled vectors; expected one of"):
+        create(tmp_path / "c", cheap_encoders, pooled_codec="int4")
+    with pytest.raises(InputError, match="stored as fp16, and there is no pooled encoder"):
+        Collection.create(tmp_path / "c", pooled_codec="fp16", encoders=cheap_encoders)
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_codec_that_no_release_wrote_is_damage(tmp_path: Path, cheap_encoders: Encoders) -> None:
+    with create(tmp_path / "c", cheap_encoders) as collection:
+        collection._catalog.remember("pooled_codec", "int3")
+        with pytest.raises(CorruptionError, match=r"found codec 'int3'.*restore a backup"):
+            collection.choice.pooled_codec  # noqa: B018
+        collection.abandon()

@@ -132,6 +132,19 @@ def test_documents_are_deleted_by_a_filter(client: TestClient) -> None:
     assert client.get(AT).json()["n_docs"] == 5
 
 
+def test_pooled_vectors_are_stored_as_asked_for(client: TestClient) -> None:
+    sizes: dict[str, int] = {}
+    for codec in ("int8", "fp16"):
+        at, spec = f"/v1/collections/{codec}", {"pooled": "minilm-pooled", "pooled_codec": codec}
+        client.put(at, json={"multivector": None} | spec).raise_for_status()
+        documents = [{"doc_id": str(i), "text": f"cat {i}"} for i in range(40)]
+        client.post(f"{at}/documents", json={"documents": documents}).raise_for_status()
+        client.post(f"{at}/flush").raise_for_status()
+        [segment] = client.get(f"{at}/statistics").json()["segments"]
+        sizes[codec] = segment["bytes"]["pooled"]
+    assert sizes["fp16"] > sizes["int8"]
+
+
 def test_a_new_collection_has_what_was_asked_for(client: TestClient) -> None:
     tokens: dict[str, Any] = {"codec": "fp16", "fde": False, "centroids": False}
     client.put(AT, json={"tokens": tokens, "neighbours": 3}).raise_for_status()
@@ -147,5 +160,7 @@ def test_a_new_collection_has_what_was_asked_for(client: TestClient) -> None:
         {"tokens": {"fde_store": "/etc/passwd"}},
         {"tokens": {"recall": 2}},
         {"neighbours": 257},
+        {"pooled": "minilm-pooled", "pooled_codec": "int4"},
+        {"pooled_codec": "fp16"},
     ):
         assert client.put("/v1/collections/other", json=wrong).status_code == 422, wrong
