@@ -130,6 +130,20 @@ class AsyncClient:
         """As `lexmax.Client.index_import`."""
         return await self._ask(asks_jobs.start(collection, path, max_rejects=max_rejects))
 
+    async def calibrate(
+        self,
+        collection: str,
+        queries: Mapping[str, str],
+        qrels: Mapping[str, Mapping[str, int]],
+        *,
+        name: str = "default",
+        pipeline: PipelineOrName | None = None,
+        **rules: Any,
+    ) -> JobStatus:
+        """As `lexmax.Client.calibrate`."""
+        order = asks_jobs.calibration_order(queries, qrels, name, pipeline, rules)
+        return await self._ask(asks_jobs.calibrate(collection, order))
+
     def follow_job(self, collection: str, job_id: str) -> AsyncIterator[JobStatus]:
         """As `lexmax.Client.follow_job`."""
         return jobs_async.follow(self._http, collection, job_id, self.address.retries)
