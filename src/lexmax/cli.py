@@ -21,7 +21,7 @@ from lexmax.cli_evaluation import (
 )
 from lexmax.cli_experiments import add_experiment_commands
 from lexmax.cli_explain import add_explain_command
-from lexmax.cli_indexing import index, resumable
+from lexmax.cli_indexing import index, merge, resumable
 from lexmax.cli_interchange import add_commands
 from lexmax.cli_keys import add_key_commands
 from lexmax.cli_relevance import add_relevance_commands
@@ -60,6 +60,7 @@ PipelineName = Annotated[
 
 
 app.command()(index)
+app.command()(merge)
 
 
 @app.command()
@@ -210,41 +211,6 @@ def verify(path: CollectionPath) -> None:
     print_verify_report(report, path, Console())
     if report.problems:
         raise typer.Exit(1)
-
-
-@app.command()
-def merge(
-    path: CollectionPath,
-    all_: Annotated[
-        bool,
-        typer.Option(
-            "--all",
-            help="Make as few segments as may be and drop every deleted document, however much "
-            "there is to copy.",
-        ),
-    ] = False,
-) -> None:
-    """Make many small segments of the collection at PATH few, and drop deleted documents.
-
-    A search asks every segment, so fewer are faster; `lexmax index` and the service merge by
-    themselves where it pays. Nothing is encoded again, no weight or vector changes. Searches go
-    on meanwhile, also in other processes. Needs room for the new segments beside the old ones.
-    Ctrl-C, a kill or a full disk loses nothing: run the same command again.
-
-    Examples: `lexmax merge scifact-index`, `lexmax merge scifact-index --all`
-    """
-    from lexmax.collection import Collection
-    from lexmax.merging import COMPACT, TIERED
-    from lexmax.progress import watch
-    from lexmax.report import print_merge_report
-
-    with (
-        resumable(),
-        watch() as watching,
-        Collection.open(path, merge_in_background=False) as collection,
-    ):
-        report = collection.merge(watching, policy=COMPACT if all_ else TIERED)
-    print_merge_report(report, path, Console())
 
 
 @app.command()

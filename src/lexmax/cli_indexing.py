@@ -1,4 +1,4 @@
-"""The command that makes a collection and brings documents into it."""
+"""The commands that make a collection, bring documents into it and merge its segments."""
 
 import sys
 from collections.abc import Generator, Mapping
@@ -167,6 +167,52 @@ def index(
             keep=keep,
         )
     print_index_report(report, path, Console())
+
+
+def merge(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The collection's folder.")],
+    all_: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Make as few segments as may be and drop every deleted document, however much "
+            "there is to copy.",
+        ),
+    ] = False,
+    neighbours: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep a graph of so many nearest neighbours of each document from now on, for "
+            "pipelines with a graph stage, and rewrite segments that lack it; 0 for none.",
+            min=0,
+            max=256,
+        ),
+    ] = None,
+) -> None:
+    """Make many small segments of the collection at PATH few, and drop deleted documents.
+
+    A search asks every segment, so fewer are faster; `lexmax index` and the service merge by
+    themselves where it pays. Nothing is encoded again, no weight or vector changes. Searches go
+    on meanwhile, also in other processes. Needs room for the new segments beside the old ones.
+    Ctrl-C, a kill or a full disk loses nothing: run the same command again.
+
+    Examples: `lexmax merge scifact-index`, `lexmax merge scifact-index --all`,
+    `lexmax merge scifact-index --neighbours 16`
+    """
+    from lexmax.collection import Collection
+    from lexmax.merging import COMPACT, TIERED
+    from lexmax.progress import watch
+    from lexmax.report import print_merge_report
+
+    with (
+        resumable(),
+        watch() as watching,
+        Collection.open(path, merge_in_background=False) as collection,
+    ):
+        if neighbours is not None:
+            collection.writer.keep_neighbours(neighbours)
+        report = collection.merge(watching, policy=COMPACT if all_ else TIERED)
+    print_merge_report(report, path, Console())
 
 
 @contextmanager

@@ -230,9 +230,12 @@ class AsyncClient:
         """As `lexmax.Client.flush`."""
         return await self._ask(asks_upkeep.flush(collection))
 
-    async def merge(self, collection: str, *, everything: bool = False) -> Mapping[str, Any]:
+    async def merge(
+        self, collection: str, *, everything: bool = False, neighbours: int | None = None
+    ) -> Mapping[str, Any]:
         """As `lexmax.Client.merge`."""
-        return await self._ask(asks_upkeep.merge(collection, everything=everything))
+        ask = asks_upkeep.merge(collection, everything=everything, neighbours=neighbours)
+        return await self._ask(ask)
 
     async def statistics(self, collection: str) -> Mapping[str, Any]:
         """As `lexmax.Client.statistics`."""

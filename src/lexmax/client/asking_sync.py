@@ -286,9 +286,15 @@ class Client:
         """Make segments of pending documents; how many."""
         return self._ask(asks_upkeep.flush(collection))
 
-    def merge(self, collection: str, *, everything: bool = False) -> Mapping[str, Any]:
-        """Make many segments few, as few as may be where `everything` is asked for."""
-        return self._ask(asks_upkeep.merge(collection, everything=everything))
+    def merge(
+        self, collection: str, *, everything: bool = False, neighbours: int | None = None
+    ) -> Mapping[str, Any]:
+        """Make many segments few, as few as may be where `everything` is asked for.
+
+        With `neighbours` there is a graph of so many of each document from now on.
+        """
+        ask = asks_upkeep.merge(collection, everything=everything, neighbours=neighbours)
+        return self._ask(ask)
 
     def statistics(self, collection: str) -> Mapping[str, Any]:
         """What a collection consists of, as `GET /v1/collections/{name}/statistics` tells it."""
