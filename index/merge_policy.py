@@ -19,11 +19,15 @@ from lexmax.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class SegmentSize:
-    """What matters about one segment; only segments of an equal `kind` merge."""
+    """What matters about one segment; only segments of an equal `kind` merge.
+
+    One that is `stale` lacks what its collection wants by now, and is rewritten.
+    """
 
     n_docs: int
     n_living: int
     kind: Hashable = None
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,8 @@ class MergePolicy:
     def next_run(self, sizes: Sequence[SegmentSize]) -> range | None:
         """Places of the adjacent segments to make one of next, or None if all is well.
 
-        A run of one segment is rewritten without its deleted documents. The largest run comes
-        first: the smaller ones inside it need not be merged before.
+        A run of one segment is rewritten, without its deleted documents and with what it lacks.
+        The largest run comes first: the smaller ones inside it need not be merged before.
         """
         runs = [
             run
@@ -69,7 +73,7 @@ class MergePolicy:
         if runs:
             return max(runs, key=lambda run: (_living(sizes, run), -run.start))
         for place, size in enumerate(sizes):
-            if size.n_docs - size.n_living > self.dead_share * size.n_docs:
+            if size.stale or size.n_docs - size.n_living > self.dead_share * size.n_docs:
                 return range(place, place + 1)
         return None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lexmax.errors import CorpusError, LexmaxError
 from lexmax.service.collections import OpenCollections
+from lexmax.service.job_calibration import run_calibration
 from lexmax.service.job_sources import import_files
 from lexmax.service.job_store import JobStore, new_job_id
 from lexmax.service.job_watch import JobWatch
@@ -107,8 +108,12 @@ class JobRunner:
         task = self._tasks.get(job_id)
         return None if task is None or task.collection != collection else task.watch.job
 
-    def start(self, collection: str, job: Job, *, uploaded: Path | None = None) -> Job:
+    def start(
+        self, collection: str, job: Job, *, uploaded: Path | None = None, sent: bytes | None = None
+    ) -> Job:
         """Let a new job wait for its turn; it is remembered when this returns.
+
+        What it works on is a file that was uploaded for it, or what was sent with a request.
 
         Raises:
             Refusal: 503 if too many wait.
@@ -119,6 +124,8 @@ class JobRunner:
         try:
             if uploaded is not None:
                 store.keep(uploaded, job)
+            if sent is not None:
+                store.keep_sent(sent, job)
             store.save(job)
             return self._enqueue(collection, store, job)
         except BaseException:
@@ -274,7 +281,11 @@ class JobRunner:
             with self.collections.using(task.collection) as collection:
                 sources = self._sources(store, watch.job)
                 store.save(watch.job)
-                run_job(collection, sources, watch, aside=store.rejects(watch.job), save=store.save)
+                if watch.job.source.kind == "calibration":
+                    run_calibration(collection, sources[0], watch)
+                else:
+                    aside = store.rejects(watch.job)
+                    run_job(collection, sources, watch, aside=aside, save=store.save)
             watch.ended(whole=True)
             return self._ended(task, JobState.DONE)
         except KeyboardInterrupt:
@@ -297,7 +308,7 @@ class JobRunner:
             )
 
     def _sources(self, store: JobStore, job: Job) -> list[Path]:
-        if job.source.kind == "upload":
+        if job.source.is_sent:
             return [store.upload(job)]
         return import_files(self.import_dir, job.source.path or "")
 

@@ -79,9 +79,16 @@ class JobStore:
             sync_folder(self.folder)
             sync_folder(self.collection)
 
+    def keep_sent(self, content: bytes, job: Job) -> None:
+        """Write what was sent with a request to its place; durable when this returns."""
+        with storage_errors(self.folder):
+            self.folder.mkdir(exist_ok=True)
+            write_atomically(self.upload(job), content)
+            sync_folder(self.collection)
+
     def upload(self, job: Job) -> Path:
         """Where the file that was sent for the job lies."""
-        return self.folder / f"{job.job_id}.{job.source.format}"
+        return self.folder / f"{job.job_id}.{job.source.format or job.source.kind}"
 
     def rejects(self, job: Job) -> Path:
         """Where the lines are written that gave no document."""
@@ -89,7 +96,7 @@ class JobStore:
 
     def drop_upload(self, job: Job) -> None:
         """Forget the file that was sent for it."""
-        if job.source.kind == "upload":
+        if job.source.is_sent:
             with storage_errors(self.folder):
                 self.upload(job).unlink(missing_ok=True)
 

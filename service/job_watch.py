@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from lexmax.corpus import Reject
 from lexmax.index.document_rows import UpsertCount
+from lexmax.service.calibration_schemas import CalibrationMade
 from lexmax.service.jobs import MOST_REJECTS_SHOWN, Job, RejectedEntry
 from lexmax.types import Document
 
@@ -129,6 +130,14 @@ class JobWatch:
         if len(self._rejects) < MOST_REJECTS_SHOWN:
             reason = entry.reason[:_MOST_REASON_CHARS]
             self._rejects.append(RejectedEntry(line_number=entry.line_number, reason=reason))
+
+    def went(self, share: float) -> None:
+        """So much of the work is done, from 0 to 1: that share of the source counts as read."""
+        self._tell(bytes_read=round(share * self.job.source.bytes))
+
+    def calibrated(self, made: CalibrationMade) -> None:
+        """What searches can use now."""
+        self._change(calibration=made)
 
     def ended(self, *, whole: bool) -> None:
         """Nothing more is done; `whole` where everything was read."""

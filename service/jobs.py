@@ -1,9 +1,14 @@
-"""What is a job? The indexing of one corpus into one collection, as it is told and remembered."""
+"""What is a job? The indexing of one corpus into one collection, as it is told and remembered.
+
+Or a calibration: what else is done to a collection and takes longer than a request may.
+"""
 
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from lexmax.service.calibration_schemas import CalibrationMade
 
 JOB_ID_RULE = "^j-[0-9a-f]{24}$"
 
@@ -39,14 +44,20 @@ class _Value(BaseModel):
 
 
 class JobSource(_Value):
-    """Where the documents come from."""
+    """Where the documents, or judged queries, come from."""
 
-    kind: Literal["import", "upload"] = Field(
-        description="A file of the service's import folder, or one that was sent to it"
+    kind: Literal["import", "upload", "calibration"] = Field(
+        description="A file of the service's import folder, or one that was sent to it; or the "
+        "judged queries of a calibration"
     )
     path: str | None = Field(default=None, description="In the import folder")
     format: UploadFormat | None = Field(default=None, description="Of what was sent")
     bytes: int = Field(description="As they lie on disk, compressed or not")
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether what it reads was sent with it, and is kept until it is done."""
+        return self.kind != "import"
 
 
 class JobFailure(_Value):
@@ -98,6 +109,9 @@ class Job(_Value):
     eta_seconds: float | None = None
     error: JobFailure | None = None
     rejects: tuple[RejectedEntry, ...] = Field(default=(), description="The first of them")
+    calibration: CalibrationMade | None = Field(
+        default=None, description="What a calibration has made"
+    )
     version: int = Field(default=0, description="Grows with every change")
 
 

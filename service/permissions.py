@@ -91,6 +91,7 @@ PERMISSIONS: Mapping[tuple[str, str], Permission] = MappingProxyType(
         ("GET", "/v1/aliases"): Permission(Scope.READ, Reach.SOMEWHERE, "search"),
         ("PUT", "/v1/aliases/{alias}"): _NAME,
         ("DELETE", "/v1/aliases/{alias}"): _NAME,
+        ("POST", f"{_COLLECTION}/calibrate"): _ADMIN,
         ("GET", f"{_COLLECTION}/jobs"): _READ,
         ("POST", f"{_COLLECTION}/jobs"): _WRITE,
         ("POST", f"{_COLLECTION}/jobs/upload"): _WRITE,

@@ -46,6 +46,13 @@ class MergeRequest(_Request):
         description="Make as few segments as may be and drop every deleted document, however much "
         "there is to copy",
     )
+    neighbours: int | None = Field(
+        default=None,
+        ge=0,
+        le=256,
+        description="Keep a graph of so many nearest neighbours of each document from now on, and "
+        "rewrite segments that lack it; 0 for none, null for what there is",
+    )
 
 
 class ExtentReply(_Reply):

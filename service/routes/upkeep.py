@@ -7,7 +7,7 @@ from fastapi import APIRouter
 
 from lexmax.collection import Collection
 from lexmax.inventory import inventory
-from lexmax.merging import COMPACT, TIERED
+from lexmax.merging import COMPACT, TIERED, MergeReport
 from lexmax.service.lanes import RETRY_AFTER
 from lexmax.service.parts import Parts, Service
 from lexmax.service.problems import NOT_READY, Refusal
@@ -81,7 +81,13 @@ async def merge(
     """
     policy = COMPACT if body is not None and body.everything else TIERED
     watching = _Watching(service)
-    work = watching.stoppable(lambda collection: collection.merge(watching, policy=policy))
+
+    def merged(collection: Collection) -> MergeReport:
+        if body is not None and body.neighbours is not None:
+            collection.writer.keep_neighbours(body.neighbours)
+        return collection.merge(watching, policy=policy)
+
+    work = watching.stoppable(merged)
     return MergeReply.model_validate(await service.write(name, work))
 
 

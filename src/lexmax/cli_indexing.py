@@ -217,6 +217,15 @@ def merge(
             "there is to copy.",
         ),
     ] = False,
+    neighbours: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep a graph of so many nearest neighbours of each document from now on, for "
+            "pipelines with a graph stage, and rewrite segments that lack it; 0 for none.",
+            min=0,
+            max=256,
+        ),
+    ] = None,
 ) -> None:
     """Make many small segments of the collection at PATH few, and drop deleted documents.
 
@@ -225,7 +234,8 @@ def merge(
     on meanwhile, also in other processes. Needs room for the new segments beside the old ones.
     Ctrl-C, a kill or a full disk loses nothing: run the same command again.
 
-    Examples: `lexmax merge scifact-index`, `lexmax merge scifact-index --all`
+    Examples: `lexmax merge scifact-index`, `lexmax merge scifact-index --all`,
+    `lexmax merge scifact-index --neighbours 16`
     """
     from lexmax.collection import Collection
     from lexmax.merging import COMPACT, TIERED
@@ -237,6 +247,8 @@ def merge(
         watch() as watching,
         Collection.open(path, merge_in_background=False) as collection,
     ):
+        if neighbours is not None:
+            collection.writer.keep_neighbours(neighbours)
         report = collection.merge(watching, policy=COMPACT if all_ else TIERED)
     print_merge_report(report, path, Console())
 

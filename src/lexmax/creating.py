@@ -137,21 +137,22 @@ class IndexChoice:
                     path,
                     f"its {signal} encoder is {found.get(signal)}, but {asked.get(signal)} was",
                 )
-        for name, what in _OPTIONS.items():
-            wanted, has = getattr(self, name), getattr(kept, name)
-            if wanted not in (getattr(_NOTHING_ASKED, name), has):
-                raise _other(path, f"{what} {has}, but {wanted} was")
+        if self.passages not in (None, kept.passages):
+            raise _other(
+                path, f"its documents are split by {kept.passages}, but {self.passages} was"
+            )
+        if self.neighbours not in (0, kept.neighbours):
+            raise InputError(
+                f"{path}: its graph has {kept.neighbours} neighbours of each document, but "
+                f"{self.neighbours} were asked for; leave the option out, or run "
+                f"`lexmax merge {path} --neighbours {self.neighbours}` first"
+            )
+        if self.pooled_codec not in (None, kept.pooled_codec):
+            was, asked_for = kept.pooled_codec, self.pooled_codec
+            raise _other(path, f"it stores pooled vectors as {was}, but {asked_for} was")
         if self.multivector is not None and self.plan != kept.plan:
             wanted, has = self.plan.to_json(), kept.plan.to_json()
             raise _other(path, f"over token vectors it builds {has}, but {wanted} was")
-
-
-_NOTHING_ASKED = IndexChoice()
-_OPTIONS = {
-    "passages": "its documents are split by",
-    "neighbours": "neighbours of each document in its graph are",
-    "pooled_codec": "it stores pooled vectors as",
-}
 
 
 def _other(path: Path, what: str) -> InputError:

@@ -77,9 +77,20 @@ class MergeReport:
     seconds: float
 
 
-def sizes_of(parts: Sequence[Part]) -> list[SegmentSize]:
-    """What a policy looks at; parts that were never written must not be among them."""
-    return [SegmentSize(len(part.segment), part.n_living, _kind(part.segment)) for part in parts]
+def sizes_of(parts: Sequence[Part], neighbours: int | None = None) -> list[SegmentSize]:
+    """What a policy looks at; parts that were never written must not be among them.
+
+    Segments whose graph has another number of neighbours than this are stale.
+    """
+    return [
+        SegmentSize(
+            len(part.segment),
+            part.n_living,
+            _kind(part.segment),
+            stale=neighbours is not None and _neighbours(part.segment) != neighbours,
+        )
+        for part in parts
+    ]
 
 
 def worth_merging(snapshot: Snapshot, policy: MergePolicy = TIERED) -> bool:
@@ -96,7 +107,7 @@ def merge_segments(
     policy: MergePolicy = TIERED,
     threads: int = 1,
 ) -> MergeReport:
-    """Merge until the policy finds nothing to merge.
+    """Merge until the policy finds nothing to merge, and every segment has the graph it should.
 
     At most `threads` threads build the new indexes. Needs the right to write, held by this
     process. Documents may be added, deleted and built into segments meanwhile, and searches go on.
@@ -114,7 +125,7 @@ def merge_segments(
         parts, rows = _published(catalog, layout)
         after = _extent(parts)
         before = before or after
-        if (run := policy.next_run(sizes_of(parts))) is None:
+        if (run := policy.next_run(sizes_of(parts, wanted_neighbours(catalog)))) is None:
             seconds = time.perf_counter() - began
             return MergeReport(n_merges, n_dropped, before, after, seconds)
         if watcher.stopped():
@@ -264,6 +275,10 @@ def _manifest(segment: Segment) -> Manifest:
     if segment.manifest is None:
         raise ValueError("a segment in memory is not merged; it is built")
     return segment.manifest
+
+
+def _neighbours(segment: Segment) -> int:
+    return 0 if segment.neighbours is None else segment.neighbours.k
 
 
 def _kind(segment: Segment) -> tuple[object, ...]:

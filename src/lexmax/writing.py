@@ -18,6 +18,8 @@ from lexmax.index.fields import check_fields, check_metadata
 from lexmax.index.layout import Layout
 from lexmax.index.lock import WriterLock
 from lexmax.index.merge_policy import MergePolicy
+from lexmax.index.neighbours import SETTING as NEIGHBOURS
+from lexmax.index.neighbours import check_neighbours
 from lexmax.index.predicates import Every
 from lexmax.index.snapshot import Snapshot
 from lexmax.merging import TIERED, MergeReport, merge_segments, worth_merging
@@ -117,6 +119,20 @@ class Writer:
             n_segments = backfill(self._catalog, self._layout)
         self._refresh()
         return n_segments
+
+    def keep_neighbours(self, k: int) -> None:
+        """Keep a graph of so many neighbours of each document from now on; 0 keeps none.
+
+        Segments get it when they are merged: `merge` rewrites those that lack it, one after the
+        other, and whatever interrupts it, the next goes on. Until then no edge leads from their
+        documents.
+
+        Raises:
+            InputError: if it is no number of neighbours.
+            LockedError: if another process writes to this collection.
+        """
+        with self._build_lock, self._writing():
+            self._catalog.remember(NEIGHBOURS, check_neighbours(k))
 
     def delete(self, doc_ids: Sequence[str]) -> int:
         """As `Collection.delete`."""

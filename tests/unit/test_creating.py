@@ -57,7 +57,10 @@ def test_a_catalog_keeps_what_was_chosen(tmp_path: Path, cheap_encoders: Encoder
         (IndexChoice(pooled="minilm-pooled"), "its pooled encoder is None, but minilm-pooled was"),
         (IndexChoice(sparse=None), "its sparse encoder is bm25.*, but None was asked for"),
         (IndexChoice(passages=PassagePlan(9, 3)), "split by None, but PassagePlan"),
-        (IndexChoice(neighbours=3), "its graph are 0, but 3 was asked for; leave the option out"),
+        (
+            IndexChoice(neighbours=3),
+            "has 0 neighbours .* 3 were asked for; .* --neighbours 3",
+        ),
         (IndexChoice(plan=MultiVectorPlan(codec="fp16")), "token vectors it builds .*int8"),
     ],
 )

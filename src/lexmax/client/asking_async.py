@@ -130,6 +130,20 @@ class AsyncClient:
         """As `lexmax.Client.index_import`."""
         return await self._ask(asks_jobs.start(collection, path, max_rejects=max_rejects))
 
+    async def calibrate(
+        self,
+        collection: str,
+        queries: Mapping[str, str],
+        qrels: Mapping[str, Mapping[str, int]],
+        *,
+        name: str = "default",
+        pipeline: PipelineOrName | None = None,
+        **rules: Any,
+    ) -> JobStatus:
+        """As `lexmax.Client.calibrate`."""
+        order = asks_jobs.calibration_order(queries, qrels, name, pipeline, rules)
+        return await self._ask(asks_jobs.calibrate(collection, order))
+
     def follow_job(self, collection: str, job_id: str) -> AsyncIterator[JobStatus]:
         """As `lexmax.Client.follow_job`."""
         return jobs_async.follow(self._http, collection, job_id, self.address.retries)
@@ -216,9 +230,12 @@ class AsyncClient:
         """As `lexmax.Client.flush`."""
         return await self._ask(asks_upkeep.flush(collection))
 
-    async def merge(self, collection: str, *, everything: bool = False) -> Mapping[str, Any]:
+    async def merge(
+        self, collection: str, *, everything: bool = False, neighbours: int | None = None
+    ) -> Mapping[str, Any]:
         """As `lexmax.Client.merge`."""
-        return await self._ask(asks_upkeep.merge(collection, everything=everything))
+        ask = asks_upkeep.merge(collection, everything=everything, neighbours=neighbours)
+        return await self._ask(ask)
 
     async def statistics(self, collection: str) -> Mapping[str, Any]:
         """As `lexmax.Client.statistics`."""

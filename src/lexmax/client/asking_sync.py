@@ -162,6 +162,29 @@ class Client:
         """Start a job that indexes a file of the service's import folder."""
         return self._ask(asks_jobs.start(collection, path, max_rejects=max_rejects))
 
+    def calibrate(
+        self,
+        collection: str,
+        queries: Mapping[str, str],
+        qrels: Mapping[str, Mapping[str, int]],
+        *,
+        name: str = "default",
+        pipeline: PipelineOrName | None = None,
+        **rules: Any,
+    ) -> JobStatus:
+        """Start a job that learns which hits are relevant: then searches can ask `min_relevance`.
+
+        Args:
+            collection: Its name.
+            queries: Texts by their ids, 20 at least.
+            qrels: Grades by the documents' ids, by the queries'.
+            name: What a pipeline's relevance stage calls it by.
+            pipeline: Whose scores are calibrated, as of a search.
+            rules: recall or precision, depth, relevant_from, form: docs/relevance.md.
+        """
+        order = asks_jobs.calibration_order(queries, qrels, name, pipeline, rules)
+        return self._ask(asks_jobs.calibrate(collection, order))
+
     def follow_job(self, collection: str, job_id: str) -> Iterator[JobStatus]:
         """A job as it goes on, until it has ended: `for status in client.follow_job(...)`."""
         return jobs_sync.follow(self._http, collection, job_id, self.address.retries)
@@ -263,9 +286,15 @@ class Client:
         """Make segments of pending documents; how many."""
         return self._ask(asks_upkeep.flush(collection))
 
-    def merge(self, collection: str, *, everything: bool = False) -> Mapping[str, Any]:
-        """Make many segments few, as few as may be where `everything` is asked for."""
-        return self._ask(asks_upkeep.merge(collection, everything=everything))
+    def merge(
+        self, collection: str, *, everything: bool = False, neighbours: int | None = None
+    ) -> Mapping[str, Any]:
+        """Make many segments few, as few as may be where `everything` is asked for.
+
+        With `neighbours` there is a graph of so many of each document from now on.
+        """
+        ask = asks_upkeep.merge(collection, everything=everything, neighbours=neighbours)
+        return self._ask(ask)
 
     def statistics(self, collection: str) -> Mapping[str, Any]:
         """What a collection consists of, as `GET /v1/collections/{name}/statistics` tells it."""

@@ -1,10 +1,11 @@
 """What is sent to start, follow and stop jobs?"""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lexmax.client import replies
-from lexmax.client.asks import Ask, path_of, quoted
+from lexmax.client.asks import Ask, PipelineOrName, path_of, quoted
 from lexmax.client.job_values import JobStatus, job
 from lexmax.errors import InputError
 
@@ -16,6 +17,24 @@ def start(collection: str, path: str, *, max_rejects: int) -> Ask[JobStatus]:
     """Index a file of the service; asked twice, two jobs run."""
     body = {"path": path, "max_rejects": max_rejects}
     return Ask("POST", jobs_path(collection), job, body, repeatable=False)
+
+
+def calibrate(collection: str, order: Mapping[str, Any]) -> Ask[JobStatus]:
+    """Learn what is relevant; asked twice, two jobs run, of which the later one counts."""
+    return Ask("POST", f"{path_of(collection)}/calibrate", job, dict(order), repeatable=False)
+
+
+def calibration_order(
+    queries: Mapping[str, str],
+    qrels: Mapping[str, Mapping[str, int]],
+    name: str,
+    pipeline: PipelineOrName | None,
+    more: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Its body."""
+    grades = {query_id: dict(of_one) for query_id, of_one in qrels.items()}
+    order = {"queries": dict(queries), "qrels": grades, "name": name, **more}
+    return order if pipeline is None else {**order, "pipeline": pipeline}
 
 
 def jobs(collection: str) -> Ask[list[JobStatus]]:

@@ -58,9 +58,11 @@ def flush(collection: str) -> Ask[int]:
     return Ask("POST", f"{path_of(collection)}/flush", lambda said: int(said["n_segments"]))
 
 
-def merge(collection: str, *, everything: bool) -> Ask[Json]:
+def merge(collection: str, *, everything: bool, neighbours: int | None) -> Ask[Json]:
     """Make many segments few."""
-    body = {"everything": everything}
+    body: dict[str, Any] = {"everything": everything}
+    if neighbours is not None:
+        body["neighbours"] = neighbours
     return Ask("POST", f"{path_of(collection)}/merge", replies.mapping, body)
 
 

@@ -22,6 +22,11 @@ ROOT = Path(__file__).parents[3]
 CORPUS = [{"_id": f"page-{i}", "text": f"page {i} tells of animals"} for i in range(20)]
 STREAM = [{"doc_id": "bird", "text": "a bird sings"}, {"doc_id": "none"}]
 
+JUDGED = {
+    "queries": {f"q{i}": "cat" if i % 2 else "fish" for i in range(20)},
+    "qrels": {f"q{i}": {"cat" if i % 2 else "fish": 1} for i in range(20)},
+}
+
 
 @pytest.fixture(scope="module")
 def make_api() -> Iterator[ModuleType]:
@@ -43,6 +48,7 @@ def address(start: Callable[..., str], tmp_path: Path) -> str:
         (folder / "corpus.jsonl").write_text(corpus)
     stream = "".join(json.dumps(line) + "\n" for line in STREAM)
     (tmp_path / "documents.ndjson").write_text(stream)
+    (tmp_path / "judged.json").write_text(json.dumps(JUDGED))
     return start(import_dir=tmp_path / "imports")
 
 
@@ -105,6 +111,7 @@ def test_every_python_example_is_answered_as_it_says(
         httpx.Client(transport=recording) as plain,
     ):
         names: dict[str, Any] = {"lexmax": lexmax, "client": client, "httpx": plain, "print": id}
+        names |= {"json": json, "Path": Path}
         for _, _, examples in make_api.read_examples():
             for example in examples:
                 recording.statuses.clear()

@@ -48,6 +48,8 @@ def test_a_collection_is_kept_in_order(pets: Client) -> None:
     assert pets.declare_fields("pets", {"lang": "keyword"})["lang"] == "keyword"
     assert pets.flush("pets") == 1
     assert pets.merge("pets", everything=True)["after"]["n_segments"] == 1
+    assert pets.merge("pets", neighbours=2)["n_merges"] == 1
+    assert pets.merge("pets", neighbours=2)["n_merges"] == 0
     assert pets.statistics("pets")["n_docs"] == 3
     assert pets.delete_matching("pets", "year >= 2024") == 1
     assert pets.describe("pets").n_docs == 2
