@@ -42,7 +42,7 @@ def add_front(app: typer.Typer) -> None:
     group_of, names = dict(ordered), [name for name, _ in ordered]
 
     def name_of(command: CommandInfo) -> str:
-        return command.name or getattr(command.callback, "__name__", "")
+        return command.name or str(getattr(command.callback, "__name__", ""))
 
     app.registered_commands.sort(key=lambda command: names.index(name_of(command)))
     for command in app.registered_commands:

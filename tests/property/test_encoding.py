@@ -1,4 +1,4 @@
-"""Texts are encoded once each, in their order, and alike, whatever goes through a model together."""
+"""Texts are encoded once each, in order, and alike, whatever goes through a model together."""
 
 from collections.abc import Sequence
 from functools import cache
