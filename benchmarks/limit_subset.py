@@ -21,6 +21,8 @@ def main() -> None:
     parser.add_argument("n", type=int, help="documents to take from the beginning")
     parser.add_argument("folder", type=Path, help="a new folder")
     given = parser.parse_args()
+    if given.folder.exists():
+        parser.error(f"{given.folder} is there already; expected a new folder; name another")
     qrels = load_dataset(given.dataset, split="test").qrels.values()
     relevant = {doc_id for grades in qrels for doc_id, grade in grades.items() if grade > 0}
     (given.folder / "qrels").mkdir(parents=True)
