@@ -275,11 +275,11 @@ class OpenCollections:
             path = self._path(name)
             Layout(path).require()
             file = self._file(name)
-            found = Collection.open(path, encoders=self._encoders, documents=self._documents)
-            opened = _Opened(found, users=1, file=file)
+            opened = Collection.open(path, encoders=self._encoders, documents=self._documents)
+            made = _Opened(opened, users=1, file=file)
             with self._changed:
-                self._opened[name] = opened
-            return opened
+                self._opened[name] = made
+            return made
 
     def _take(self, name: str) -> _Opened | None:
         with self._changed:
