@@ -25,7 +25,14 @@ class KthLargest {
     ++counts_[bucket];
     if (bucket < place_) return;
     ++from_place_;
-    while (from_place_ - counts_[place_] >= k_) from_place_ -= counts_[place_++];
+    rise();
+  }
+
+  /// Asks for another rank from here on.
+  void want(std::size_t k) {
+    k_ = k;
+    while (place_ > 0 && from_place_ < k_) from_place_ += counts_[--place_];
+    rise();
   }
 
   /// No more than the k-th largest bound, and hardly less; 0 while there are fewer than k.
@@ -33,6 +40,10 @@ class KthLargest {
 
  private:
   static constexpr int kPrecision = 9;
+
+  void rise() {
+    while (from_place_ - counts_[place_] >= k_) from_place_ -= counts_[place_++];
+  }
 
   std::array<std::uint32_t, std::size_t{8} << kPrecision> counts_{};
   std::size_t k_ = 0, place_ = 0, from_place_ = 0;

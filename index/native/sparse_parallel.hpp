@@ -62,7 +62,7 @@ class BatchSearch {
         best[q] = searcher.brute_force(queries[q], k_, 0, segment_.n_docs());
         continue;
       }
-      scans.push_back(std::make_unique<QueryScan>(segment_, queries[q], k_, engine_for(queries[q])));
+      scans.push_back(std::make_unique<QueryScan>(segment_, queries[q], k_, engine_for(queries[q]), Daring::extrapolating));
       places.push_back(q);
     }
     searcher.scan(scans, 0, segment_.n_windows());
@@ -83,7 +83,7 @@ class BatchSearch {
         return;
       }
       std::vector<std::unique_ptr<QueryScan>> scan;
-      scan.push_back(std::make_unique<QueryScan>(segment_, query, k_, engine_for(query)));
+      scan.push_back(std::make_unique<QueryScan>(segment_, query, k_, engine_for(query), Daring::extrapolating));
       searcher.scan(scan, first, last);
       found[part] = searcher.best(*scan.front(), k_, first, last);
     });

@@ -17,10 +17,10 @@ namespace lexmax::sparse {
 /// One query on its way through the windows.
 class QueryScan {
  public:
-  QueryScan(const Segment& segment, const Query& query, std::size_t k, const Engine& engine, bool careful = false)
+  QueryScan(const Segment& segment, const Query& query, std::size_t k, const Engine& engine, Daring daring)
       : query(query),
         bounds_(query, segment),
-        candidates(bounds_, k, careful, engine.depth(k), query.floor),
+        candidates(bounds_, k, daring, engine.depth(k), query.floor),
         segment_(segment),
         engine_(engine),
         skips_(segment, query, bounds_, k, engine),
@@ -44,7 +44,7 @@ class QueryScan {
                                        begin + static_cast<std::ptrdiff_t>(last), window);
       cursors_[j].list = static_cast<std::size_t>(at - begin);
       cursors_[j].end = last;
-      if (cursors_[j].list < last) __builtin_prefetch(segment_.units(span, cursors_[j].list).data());
+      if (cursors_[j].list < last) prefetch_list(segment_.units(span, cursors_[j].list));
     }
   }
 
@@ -115,6 +115,13 @@ class QueryScan {
   static void prefetch(std::span<const std::uint16_t> units) {
     const char* next = reinterpret_cast<const char*>(units.data() + units.size());
     for (std::size_t line = 0; line < kAheadLines; ++line) __builtin_prefetch(next + 64 * line);
+  }
+
+  /// Asks for a list that is read soon.
+  static void prefetch_list(std::span<const std::uint16_t> units) {
+    const std::size_t n = std::min((units.size_bytes() + 63) / 64, kAheadLines);
+    for (std::size_t line = 0; line < n; ++line)
+      __builtin_prefetch(reinterpret_cast<const char*>(units.data()) + 64 * line);
   }
 
   /// Looks at the lists of the first window before any is read: what such an engine leaves out does not depend on
@@ -216,11 +223,12 @@ class Searcher {
 
   /// Takes the queries through the windows from `first` to `last`, all of them through one before the next.
   void scan(std::span<const std::unique_ptr<QueryScan>> queries, std::size_t first, std::size_t last) {
+    const std::size_t end = std::min(last * segment_.window_docs, segment_.n_docs());
     for (std::size_t window = first; window < last; ++window) {
       const bool enters = window == first || window % segment_.span_windows == 0;
       for (const auto& query : queries) {
         if (enters) query->enter(window / segment_.span_windows, window);
-        scan_window(*query, window);
+        scan_window(*query, window, {first * segment_.window_docs, 0, end});
       }
     }
   }
@@ -229,11 +237,13 @@ class Searcher {
   std::vector<Scored> best(QueryScan& query, std::size_t k, std::size_t first, std::size_t last) {
     forward_.take(query.query);
     if (auto found = query.candidates.best(forward_)) return *std::move(found);
-    std::vector<std::unique_ptr<QueryScan>> again;
-    again.push_back(std::make_unique<QueryScan>(segment_, query.query, k, Engine{}, true));
-    scan(again, first, last);
-    forward_.take(query.query);
-    return *again.front()->candidates.best(forward_);
+    // What has been scored tells what the k-th score is at least; without that, guesses are made once more.
+    const float proven = query.candidates.proven();
+    if (proven == 0)
+      if (auto found = again(query.query, k, Daring::guessing, first, last)) return *std::move(found);
+    Query known = query.query;
+    known.floor = std::max(known.floor, proven);
+    return *again(known, k, Daring::careful, first, last);
   }
 
   /// Every living document that shares a term, scored from the forward index: for long queries and strict filters.
@@ -271,12 +281,22 @@ class Searcher {
     return living;
   }
 
-  void scan_window(QueryScan& query, std::size_t window) {
+  std::optional<std::vector<Scored>> again(const Query& query, std::size_t k, Daring daring, std::size_t first,
+                                           std::size_t last) {
+    std::vector<std::unique_ptr<QueryScan>> scans;
+    scans.push_back(std::make_unique<QueryScan>(segment_, query, k, Engine{}, daring));
+    scan(scans, first, last);
+    forward_.take(query);
+    return scans.front()->candidates.best(forward_);
+  }
+
+  void scan_window(QueryScan& query, std::size_t window, Progress progress) {
     const std::size_t n_docs = segment_.docs_in(window), base = window * segment_.window_docs;
     const std::size_t n_chunks = (n_docs + kChunkDocs - 1) / kChunkDocs;
     if (!query.accumulate(window, sums_.data(), segment_.window_docs - 1, n_chunks)) return;
     if (query.rows().empty() && query.n_touched() * kFewTouched < n_docs) {
-      visit(query, base, n_docs);
+      progress.now = base + n_docs;
+      visit(query, base, n_docs, progress);
       return;
     }
     Scan scan{sums_.data(), n_chunks, n_docs, alive_.empty() ? nullptr : alive_.data() + base,
@@ -287,12 +307,13 @@ class Searcher {
         query.candidates.add(scan.found[i].sum + query.skipped(), static_cast<std::uint32_t>(base + scan.found[i].offset));
       scan.n_found = 0;
       forward_.take(query.query);
-      if (query.candidates.settle(forward_, query.skipped())) scan.stops = query.stops();
+      progress.now = base + std::min(chunk * kChunkDocs, n_docs);
+      if (query.candidates.settle(forward_, query.skipped(), progress)) scan.stops = query.stops();
     }
   }
 
   /// Rare terms touch few documents: then only those are looked at and zeroed again.
-  void visit(QueryScan& query, std::size_t base, std::size_t n_docs) {
+  void visit(QueryScan& query, std::size_t base, std::size_t n_docs, const Progress& progress) {
     const std::size_t mask = segment_.window_docs - 1;
     const std::uint32_t least = query.candidates.threshold() - query.skipped();
     for (const auto& offsets : query.touched()) {
@@ -306,7 +327,7 @@ class Searcher {
       }
     }
     forward_.take(query.query);
-    query.candidates.settle(forward_, query.skipped());
+    query.candidates.settle(forward_, query.skipped(), progress);
   }
 
   static constexpr std::size_t kFewTouched = 8;

@@ -95,7 +95,7 @@ class Skips {
       const double lift = sum / threshold;
       if (lift >= kMostLift) break;
       saved += steps_[i].cost * windows;
-      const double gain = saved - (std::exp(kCrowding * std::log1p(lift)) - 1) * static_cast<double>(k_) * kScoring;
+      const double gain = saved - (crowding(1 + lift) - 1) * static_cast<double>(k_) * kScoring;
       if (gain <= most) continue;
       most = gain;
       n = i + 1;
@@ -135,8 +135,11 @@ class Skips {
   }
 
   static constexpr double kList = 30, kGroup = 4, kPosting = 0.4, kRowDoc = 0.025, kScoring = 400;
-  // How fast documents crowd below the k-th score: n(s) ~ s^-kCrowding on learned sparse weights.
-  static constexpr double kCrowding = 9;
+  /// How fast documents crowd below the k-th score: n(s) ~ s^-9 on learned sparse weights.
+  static double crowding(double s) {
+    const double square = s * s, fourth = square * square;
+    return fourth * fourth * s;
+  }
 
   // Beyond it hardly anything is told apart by what is read.
   static constexpr double kMostLift = 0.5;

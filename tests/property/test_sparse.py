@@ -202,6 +202,39 @@ def test_documents_that_mislead(seed: int, k: int, n_terms: int, window_docs: in
 @settings(max_examples=60, deadline=None)
 @given(
     seed=_SEEDS,
+    k=st.integers(60, 1200),
+    share=st.sampled_from([0.02, 0.1, 0.3, 0.9]),
+    n_first=st.sampled_from([3000, 4100, 5000, 8000]),
+    rest=st.sampled_from(["alike", "nothing", "worse", "better"]),
+    window_docs=st.sampled_from([64, 1024, 4096, 32_768]),
+    share_alive=st.sampled_from([1.0, 0.8]),
+)
+def test_a_beginning_that_the_rest_is_not_like(
+    seed: int,
+    k: int,
+    share: float,
+    n_first: int,
+    rest: str,
+    window_docs: int,
+    share_alive: float,
+) -> None:
+    """Whoever takes the first thousands of documents for a sample is wrong about the others."""
+    rng = np.random.default_rng(seed)
+    shares = share * rng.uniform(0.2, 1, 6)
+    first = _collection(rng, n_first, shares, "spread")
+    factor = {"alike": 1.0, "nothing": 1.0, "worse": 0.2, "better": 5.0}[rest]
+    others = _collection(rng, 4000, shares * (rest != "nothing"), "spread")
+    others = SparseBatch(others.indptr, others.term_ids, others.weights * np.float32(factor))
+    queries = _collection(rng, 2, np.full(6, 0.8), "spread")
+    n_docs = n_first + 4000
+    alive = None if share_alive == 1 else rng.random(n_docs) < share_alive
+    documents = SparseBatch.concatenate([first, others])
+    _assert_exact(documents, queries, k, window_docs=window_docs, alive=alive)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=_SEEDS,
     kind=_KINDS,
     k=st.sampled_from([1, 10, 300, 2500]),
     window_docs=st.sampled_from([16, 128, 32_768]),
