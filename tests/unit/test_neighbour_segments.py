@@ -50,7 +50,7 @@ def segment_folders(collection: Collection) -> list[Path]:
 
 
 def neighbours(collection: Collection, ordinal: int) -> list[int]:
-    return collection._refresh().edges(np.array([ordinal])).ordinals.tolist()
+    return collection.snapshot().edges(np.array([ordinal])).ordinals.tolist()
 
 
 def test_every_segment_has_a_graph_of_its_own(collection: Collection) -> None:
@@ -69,7 +69,7 @@ def test_edges_lead_to_ordinals_of_the_snapshot_and_stay_in_a_segment(
     collection: Collection,
 ) -> None:
     assert neighbours(collection, 0)[0] == 1
-    edges = collection._refresh().edges(np.array([3, 1, 0, 1]))
+    edges = collection.snapshot().edges(np.array([3, 1, 0, 1]))
     rows = [
         edges.ordinals[a:b].tolist() for a, b in zip(edges.starts, edges.starts[1:], strict=False)
     ]
@@ -90,7 +90,7 @@ def test_merging_makes_the_graph_anew(collection: Collection) -> None:
 
 def test_no_edge_leads_to_a_deleted_document_or_past_a_filter(collection: Collection) -> None:
     collection.merge(policy=COMPACT)
-    snapshot = collection._refresh()
+    snapshot = collection.snapshot()
     allowed = Filter(np.array([True, False, True, True, True]))
     edges = snapshot.restricted(allowed).edges(np.array([4, 2]))
     assert edges.ordinals.tolist() == [0, 3]
@@ -101,7 +101,7 @@ def test_no_edge_leads_to_a_deleted_document_or_past_a_filter(collection: Collec
 
 def test_pending_documents_have_no_edges(collection: Collection) -> None:
     collection.add([Document("f", TEXTS["a"])])
-    snapshot = collection._refresh()
+    snapshot = collection.snapshot()
     assert snapshot.n_living == 6
     edges = snapshot.edges(np.array([5, 0]))
     assert edges.starts[1] == 0
