@@ -54,7 +54,9 @@ def test_an_extra_that_is_not_there_is_not_told(monkeypatch: pytest.MonkeyPatch)
 def test_every_command_stands_in_a_group(run) -> None:  # noqa: ANN001
     code, out = run("--help")
     assert code == 0
-    names = {command.name or command.callback.__name__ for command in app.registered_commands}
-    names |= {sub.name or sub.typer_instance.info.name for sub in app.registered_groups}
+    names = {one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands}
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        names.add(str(group.name or group.typer_instance.info.name))
     assert {name for group in _GROUPS.values() for name in group} == names
     assert [out.index(group) for group in _GROUPS] == sorted(out.index(group) for group in _GROUPS)
