@@ -4,6 +4,7 @@ Batches are ragged: rows are concatenated and `indptr`/`offsets` of length n + 1
 begins, so nothing is padded. Every value is checked once, when it is made; inner code trusts it.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -17,6 +18,9 @@ from lexmax.vectors import Vectors
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 MAX_DOC_ID_BYTES = 512
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class Document:
                     "expected a text; convert it"
                 )
             try:
-                size = len(value.encode())
+                # Most texts are; whether they are is known without looking at them again.
+                size = len(value) if value.isascii() else len(value.encode())
             except UnicodeEncodeError as error:
                 raise DocumentError(
                     f"document {self.doc_id!r}: {name} holds a lone surrogate at character "
@@ -56,7 +61,7 @@ class Document:
                     f"doc_id {self.doc_id[:40]!r} has {size} bytes in UTF-8; "
                     f"expected 1 to {MAX_DOC_ID_BYTES}; give the document a shorter name"
                 )
-        if any(ord(character) < 32 or ord(character) == 127 for character in self.doc_id):
+        if _CONTROL.search(self.doc_id):
             raise DocumentError(
                 f"doc_id {self.doc_id!r} holds a control character; expected printable text, "
                 "because run files separate ids by white space; replace it"

@@ -46,9 +46,7 @@ def whole_rankings(draw: st.DrawFn) -> list[Hits]:
         scores = draw(
             st.lists(st.integers(-20, 20), min_size=len(ordinals), max_size=len(ordinals))
         )
-        row = best_first(
-            np.array(ordinals, np.int64), np.array(scores, np.float32) / 4, len(ordinals)
-        )
+        row = best_first(np.array(ordinals, np.int64), np.array(scores, np.float32), len(ordinals))
         found.append(Hits.from_rows([row], len(ordinals)))
     return found
 

@@ -1,9 +1,9 @@
 """What did a pipeline find, and how did it come to it?"""
 
 import time
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,14 +121,13 @@ class Record:
     partial: bool = False
     trace: Trace = field(default_factory=Trace)
 
-    @contextmanager
-    def stage(self, name: str, *, given: int) -> Generator["Made", None, None]:
+    def stage(self, name: str, *, given: int) -> "Timed":
         """Time what runs inside, which says what it made; `given` hits went into it."""
-        made = Made()
-        start = time.perf_counter()
-        yield made
-        spent = (time.perf_counter() - start) * 1e3
-        self.reports.append(StageReport(name, given, made.n_out, spent))
+        return Timed(self, name, given)
+
+    def made(self, name: str, given: int, made: "Made", spent_ms: float) -> None:
+        """Write down what a stage has made."""
+        self.reports.append(StageReport(name, given, made.n_out, spent_ms))
         if made.hits is not None:
             free = self._free(name)
             self.stages[free] = made.hits
@@ -159,3 +158,27 @@ class Made:
     def n_out(self) -> int:
         """Hits of all queries together."""
         return 0 if self.hits is None else n_hits(self.hits)
+
+
+class Timed:
+    """A stage that runs; a class rather than a generator, which costs more each time."""
+
+    __slots__ = ("_began", "_given", "_made", "_name", "_record")
+
+    def __init__(self, record: Record, name: str, given: int) -> None:
+        self._record, self._name, self._given = record, name, given
+        self._made, self._began = Made(), 0.0
+
+    def __enter__(self) -> Made:
+        self._began = time.perf_counter()
+        return self._made
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            spent_ms = (time.perf_counter() - self._began) * 1e3
+            self._record.made(self._name, self._given, self._made, spent_ms)

@@ -62,9 +62,10 @@ def encode(
     Raises:
         EncoderError: if documents were encoded by others than these encoders.
     """
-    by_terms = encoders.sparse if "sparse" in pipeline.signals else None
-    by_tokens = encoders.multivector if "multivector" in pipeline.signals else None
-    by_text = encoders.pooled if "pooled" in pipeline.signals else None
+    signals = pipeline.signals
+    by_terms = encoders.sparse if "sparse" in signals else None
+    by_tokens = encoders.multivector if "multivector" in signals else None
+    by_text = encoders.pooled if "pooled" in signals else None
     if by_terms is not None:
         _require_same("sparse", by_terms, snapshot)
     if by_tokens is not None:
