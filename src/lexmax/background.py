@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from lexmax.building import Watcher
 from lexmax.errors import LexmaxError
+from lexmax.index.memory import give_back
 
 _log = logging.getLogger(__name__)
 
@@ -91,3 +92,5 @@ class Background:
             self._not_before = time.monotonic() + _PAUSE_SECONDS
             unexpected = not isinstance(error, LexmaxError)
             _log.error("%s in the background failed: %s", self._doing, error, exc_info=unexpected)
+        finally:
+            give_back()
