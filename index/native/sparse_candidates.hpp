@@ -48,7 +48,7 @@ class Candidates {
   Candidates(const UpperBounds& bounds, std::size_t k, Daring daring, std::size_t depth, float floor)
       : bounds_(bounds), k_(std::max(k, depth)), n_best_(k), careful_(daring == Daring::careful),
         guesses_(!careful_ && depth == 0), extrapolates_(guesses_ && daring == Daring::extrapolating),
-        limit_(smallest()), share_(depth > 0) {
+        sums_are_bounds_(depth == 0), limit_(smallest()), share_(sums_are_bounds_ ? 0 : 1) {
     // Sums that are no bounds may be below the floor where the score is not.
     if (floor > 0 && depth == 0) threshold_ = floor_ = bounds.least_sum(floor);
   }
@@ -100,12 +100,11 @@ class Candidates {
 
   /// The k best of all that was added, best first; fewer where there are fewer. Nothing if a guess was wrong.
   std::optional<std::vector<Scored>> best(ForwardScorer& forward) {
-    const bool partial = k_ > n_best_ || share_ == 1;
-    const std::uint32_t guessed = careful_ || partial ? floor_ : threshold_;
+    const std::uint32_t guessed = careful_ || !sums_are_bounds_ ? floor_ : threshold_;
     // What lies below a guess is not needed where the guess is right.
     if (guessed > floor_) std::erase_if(kept_, [&](const Candidate& c) { return c.bound < guessed; });
     if (!careful_) threshold_ = floor_;
-    if (partial) {
+    if (!sums_are_bounds_) {
       if (kept_.size() > k_) {
         order_first();
         kept_.resize(k_);
@@ -274,7 +273,7 @@ class Candidates {
 
   const UpperBounds& bounds_;
   std::size_t k_, n_best_;
-  bool careful_, guesses_, extrapolates_;
+  bool careful_, guesses_, extrapolates_, sums_are_bounds_;
   std::size_t limit_;
   double share_, dispersion_ = 1;
   std::uint32_t threshold_ = 1, floor_ = 1, bucket_width_ = 0, learnt_ = 0;

@@ -268,3 +268,24 @@ def test_terms_that_do_not_ascend_are_refused(term_ids: list[int]) -> None:
 def test_a_path_that_cannot_run_here_is_named() -> None:
     with pytest.raises(ValueError, match="path 'sse' cannot run here; expected one of auto"):
         SparseIndex.build(DOCUMENTS).search(_query({1: 1.0}), 1, path="sse")
+
+
+@pytest.mark.parametrize("path", _native.available_paths())
+def test_bounds_that_are_exact_for_a_sample_are_still_bounds(path: str) -> None:
+    # All but a few scores are so small that each has the bound 1, and a sample of them says that
+    # bounds are scores: more must be looked at than the first k all the same.
+    random = np.random.default_rng(0)
+    documents = SparseBatch.from_rows(
+        [
+            {1: float(random.integers(1, 3)), **({4: 1.0} if random.random() < 0.03 else {})}
+            for _ in range(2500)
+        ]
+    )
+    query = SparseBatch.from_rows([{1: 2.5e-37, 4: 0.8}])
+    index = SparseIndex.build(documents)
+    for _ in range(20):
+        alive = random.random(2500) < 0.055
+        found = index.search(query, 8, alive=alive, path=path)
+        expected = oracle_sparse.search(documents, query, 8, alive=alive)
+        assert found.ordinals.tolist() == expected.ordinals.tolist()
+        assert found.scores.tobytes() == expected.scores.tobytes()
