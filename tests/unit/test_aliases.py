@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import CorruptionError, DiskFullError, InputError, NotACollectionError
 from lexmax.service.aliases import FILE_NAME, Aliases
@@ -70,7 +71,7 @@ def test_a_file_of_another_kind_is_told(tmp_path: Path, content: bytes) -> None:
 
 def test_a_damaged_file_is_no_harm_to_collections(tmp_path: Path) -> None:
     opened = OpenCollections(tmp_path, encoders=Encoders())
-    opened.create("pets", sparse="bm25", multivector=None)
+    opened.create("pets", IndexChoice("bm25", None))
     (tmp_path / FILE_NAME).write_bytes(b"x")
     assert opened.meant("pets") == "pets"
     with pytest.raises(CorruptionError):
@@ -90,13 +91,13 @@ def test_there_is_an_end_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_name_is_a_collection_or_an_alias(tmp_path: Path) -> None:
     opened = OpenCollections(tmp_path, encoders=Encoders())
-    opened.create("pets", sparse="bm25", multivector=None)
-    opened.create("more", sparse="bm25", multivector=None)
+    opened.create("pets", IndexChoice("bm25", None))
+    opened.create("more", IndexChoice("bm25", None))
     opened.set_alias("animals", "pets")
     for attempt in (
         lambda: opened.set_alias("more", "pets"),
         lambda: opened.set_alias("pets", "pets"),
-        lambda: opened.create("animals", sparse="bm25", multivector=None),
+        lambda: opened.create("animals", IndexChoice("bm25", None)),
     ):
         with pytest.raises(Refusal, match="either a collection's or an alias's"):
             attempt()

@@ -23,6 +23,7 @@ def _store(catalog: Catalog, first: int, lengths: Sequence[int]) -> None:
 
 def _length(encoder: object) -> float:
     assert isinstance(encoder, Bm25)
+    assert encoder.avg_doc_len is not None
     return encoder.avg_doc_len
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from lexmax.archiving import write_snapshot
 from lexmax.collection import Collection
+from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.index import append, npy, schema, segment
 from lexmax.index.catalog import Catalog
@@ -143,13 +144,13 @@ def test_a_collection_that_is_killed_while_it_is_made_is_there_or_can_be_made(
         opened = OpenCollections(data, encoders=cheap_encoders)
         with killed_at(step):
             try:
-                opened.create("pets", sparse="bm25", multivector=None)
+                opened.create("pets", IndexChoice("bm25", None))
                 is_whole = True
             except KilledError:
                 n_killed += 1
         again = OpenCollections(data, encoders=cheap_encoders)
         if "pets" not in again.names():
-            again.create("pets", sparse="bm25", multivector=None)
+            again.create("pets", IndexChoice("bm25", None))
         with again.using("pets") as collection:
             assert collection.add(documents(0)).added == 10
             assert collection.verify().problems == ()
@@ -166,7 +167,7 @@ def test_a_deletion_that_is_killed_at_any_step_leaves_all_or_nothing(
     while not is_whole:
         data = tmp_path / f"killed-{step}"
         opened = OpenCollections(data, encoders=cheap_encoders)
-        opened.create("pets", sparse="bm25", multivector=None)
+        opened.create("pets", IndexChoice("bm25", None))
         with opened.using("pets") as collection:
             collection.add(documents(0))
             collection.flush()
@@ -191,7 +192,7 @@ def test_a_deletion_that_is_killed_at_any_step_leaves_all_or_nothing(
 
 def test_what_a_killed_start_leaves_keeps_no_name(tmp_path: Path, cheap_encoders: Encoders) -> None:
     opened = OpenCollections(tmp_path / "data", encoders=cheap_encoders)
-    opened.create("pets", sparse="bm25", multivector=None)
+    opened.create("pets", IndexChoice("bm25", None))
     with opened.using("pets") as collection:
         collection.add(documents(0))
         write_snapshot(collection.path, tmp_path / "pets.tar")
@@ -216,7 +217,7 @@ def test_a_switch_that_is_killed_at_any_step_is_done_or_not(
 ) -> None:
     opened = OpenCollections(tmp_path, encoders=cheap_encoders)
     for name in ("pets", "cars"):
-        opened.create(name, sparse="bm25", multivector=None)
+        opened.create(name, IndexChoice("bm25", None))
     step, is_whole, meanings = 1, False, set[str]()
     while not is_whole:
         opened.set_alias("meant", "pets")

@@ -285,7 +285,7 @@ def test_a_search_whose_documents_were_forgotten_looks_again(
     with Collection.open(tmp_path / "ix", encoders=cheap_encoders) as other:
         for call in ("documents", "doc_ids", "versions"):
             (best,) = other.search("sail ship", 1, pipeline="multivector-exact").hits
-            other._searcher.documents._rows.clear()  # nor is it kept from the search before
+            other._searcher.documents.close()  # nor is it kept from the search before
             looked_up = getattr(other._catalog, call)
 
             def late(wanted, *, doc_id=best.doc_id, look_up=looked_up):  # noqa: ANN001, ANN202
