@@ -1,20 +1,31 @@
-"""Which memory is held for nothing? What the allocator keeps of work that is done."""
+"""Which memory is held for nothing? What the allocator keeps of work that is done.
+
+Building and merging take much memory for a short time on threads of their own, and glibc's malloc
+gives each thread a heap, which keeps what it once had. Other C libraries are left alone.
+"""
 
 import ctypes
 from functools import cache
 from typing import Any
 
+_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
+_ARENAS = 2
+
+
+def share_heaps() -> None:
+    """Let threads share a few heaps: for a process of many threads, before it starts them."""
+    if (set_option := _malloc("mallopt")) is not None:
+        set_option(_ARENA_MAX, _ARENAS)
+
 
 def give_back() -> None:
-    """Return what is free to the system, where the C library can (glibc).
-
-    Building and merging take much memory for a short time on threads of their own, and the
-    allocator keeps for each thread what it once had.
-    """
-    if (trim := _trim()) is not None:
+    """Return what is free to the system."""
+    if (trim := _malloc("malloc_trim")) is not None:
         trim(0)
 
 
 @cache
-def _trim() -> Any:
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)
+def _malloc(name: str) -> Any:
+    # Only glibc trims; elsewhere `mallopt` may mean something else.
+    library = ctypes.CDLL(None)
+    return getattr(library, name) if hasattr(library, "malloc_trim") else None

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from lexmax.errors import InputError
+from lexmax.index.memory import share_heaps
 from lexmax.service.app import create_app
 from lexmax.service.door import make_door
 from lexmax.service.hosts import is_loopback
@@ -38,6 +39,7 @@ def serve(settings: Settings) -> None:
     """
     log = make_log(settings.log_level)
     sys.setswitchinterval(_SWITCH_S)
+    share_heaps()
     check_certificates(settings)
     app = create_app(settings, log=log)
     listening = listen(settings.host, settings.port)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lexmax.index.memory import give_back
+from lexmax.index.memory import give_back, share_heaps
 
 
 def resident_mb() -> float:
@@ -24,3 +24,8 @@ def test_what_is_free_goes_back_to_the_system() -> None:
     give_back()
     assert resident_mb() < before - 30
     assert sum(len(array) for array in kept) == 8_000_000
+
+
+def test_heaps_can_be_shared_anywhere() -> None:
+    share_heaps()
+    give_back()
