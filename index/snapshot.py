@@ -187,22 +187,25 @@ class Snapshot:
     ) -> Hits:
         """The best k documents by the dot product of term weights."""
         _check_k(k)
-        parts = [part for part in self._searchable if part.segment.sparse is not None]
-        best = Hits.from_rows([_NOTHING] * len(queries), min(k, self.n_docs))
+        parts = [
+            (part, index) for part in self._searchable if (index := part.segment.sparse) is not None
+        ]
+        found: list[tuple[int, Hits]] = []
+        floors: NDArray[np.float32] | None = None
         # What the largest part finds tells the others which scores no longer matter.
-        for part in sorted(parts, key=lambda part: -len(part.segment)):
-            if (index := part.segment.sparse) is None:
-                continue
+        for part, index in sorted(parts, key=lambda pair: -len(pair[0].segment)):
             hits = index.search(
                 queries,
                 min(k, len(part.segment)),
                 alive=part.alive,
-                floors=_floors(best, k),
+                floors=floors,
                 engine=engine,
                 threads=threads,
             )
-            best = self._merged([(0, best), (part.base, hits)], len(queries), k)
-        return best
+            if not found:
+                floors = _floors(hits, k)
+            found.append((part.base, hits))
+        return self._merged(found, len(queries), k)
 
     def search_multivector(
         self,

@@ -54,7 +54,8 @@ class Postings {
               const std::optional<Vector<std::uint8_t>>& alive, const Matrix<std::int64_t>& ordinals, const Matrix<float>& scores, double share, std::size_t budget,
               std::size_t affordable, std::size_t threads, const std::string& path) const {
     const std::size_t n = ordinals.shape(0), k = ordinals.shape(1);
-    const nb::gil_scoped_release released;
+    std::optional<nb::gil_scoped_release> released;
+    if (threads > 1 || n * segment_.n_docs() > kBrief) released.emplace();
     if (n == 0 || k == 0) return;
     const KnownTerms known(segment_, span(query_indptr), span(query_terms), span(query_weights),
                            floors ? span(*floors) : std::span<const float>{});
@@ -176,6 +177,10 @@ class Postings {
         spans(s.term_lists, s.list_windows.size());
     if (!fits) throw Corrupt("lengths of the arrays do not fit together");
   }
+
+  // So many documents are searched in tens of microseconds: handing the interpreter to another thread meanwhile,
+  // and waiting for it again, takes longer, and a collection that is written to has many such segments.
+  static constexpr std::size_t kBrief = 1 << 15;
 
   Kept kept_;
   Segment segment_;

@@ -77,13 +77,19 @@ class Writer:
         has. Whoever waits, waits for them too.
         """
         count = UpsertCount()
-        for batch in _batches(documents, _TRANSACTION_DOCS):
-            count += self.store(batch)
-            self._make_room()
-        if wait:
-            self._written()
-        else:
-            self._leave_behind()
+        try:
+            for batch in _batches(documents, _TRANSACTION_DOCS):
+                # Searches that come before this is acknowledged need not index it themselves.
+                self._reader.leave_to_another()
+                count += self.store(batch)
+                self._make_room()
+            if wait:
+                self._written()
+            else:
+                self._leave_behind()
+        except BaseException:
+            self._reader.leave_to_searches()
+            raise
         return count
 
     def store(
