@@ -143,7 +143,9 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
         async with anyio.create_task_group() as background:
             # Aside, so that /health answers and /ready says why not, while models load.
             background.start_soon(_prepare, service)
-            background.start_soon(keep_pace, service.searching.pace, service.metrics.late)
+            background.start_soon(
+                keep_pace, service.searching, service.writing, service.metrics.late
+            )
             yield
             service.stop_soon()
             background.cancel_scope.cancel()

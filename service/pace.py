@@ -2,12 +2,14 @@
 
 Python runs one thread at a time outside of kernels. Threads that are seldom in kernels crowd the
 event loop out: requests wait unread in their sockets, and nobody is turned away. Where the event
-loop comes late, fewer threads work; where it is in time for a while, more do again.
+loop comes late, fewer threads work; where it is in time for a while, more do again. While there are
+writes, it is they who make it late, and searches do not wait for one another because of them.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 LATE_S = 0.01
 _LOOK_EVERY_S = 0.05
@@ -34,11 +36,34 @@ class Pace:
             self.allowed = min(self.allowed + 1, self.most)
 
 
-async def keep_pace(pace: Pace, said: Callable[[float], None]) -> None:
+class Crowd(Protocol):
+    """Threads that do one kind of work."""
+
+    @property
+    def pace(self) -> Pace:
+        """How many may work."""
+        ...
+
+    @property
+    def n_running(self) -> int:
+        """How many do."""
+        ...
+
+
+def share(late_s: float, searching: Crowd, writing: Crowd) -> None:
+    """Tell those who make the event loop late, or both that it is in time."""
+    crowds = (searching, writing)
+    if late_s > LATE_S:
+        crowds = (writing if writing.n_running else searching,)
+    for crowd in crowds:
+        crowd.pace.seen(late_s)
+
+
+async def keep_pace(searching: Crowd, writing: Crowd, said: Callable[[float], None]) -> None:
     """Look at the event loop for ever; `said` is told how many seconds late it comes."""
     while True:
         start = time.perf_counter()
         await asyncio.sleep(_LOOK_EVERY_S)
         late_s = max(time.perf_counter() - start - _LOOK_EVERY_S, 0.0)
-        pace.seen(late_s)
+        share(late_s, searching, writing)
         said(late_s)

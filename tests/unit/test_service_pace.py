@@ -1,9 +1,16 @@
 import asyncio
 import time
+from dataclasses import dataclass
 
-from lexmax.service.pace import LATE_S, Pace, keep_pace
+from lexmax.service.pace import LATE_S, Pace, keep_pace, share
 
 LATE, IN_TIME = LATE_S * 2, 0.0
+
+
+@dataclass(frozen=True)
+class Crowd:
+    pace: Pace
+    n_running: int = 0
 
 
 def test_it_falls_at_once_and_never_to_nothing() -> None:
@@ -45,14 +52,28 @@ def test_a_loop_that_is_held_up_is_noticed() -> None:
     said: list[float] = []
 
     async def scene() -> int:
-        pace = Pace(4)
-        task = asyncio.create_task(keep_pace(pace, said.append))
+        searching = Crowd(Pace(4))
+        task = asyncio.create_task(keep_pace(searching, Crowd(Pace(2)), said.append))
         await asyncio.sleep(0.001)
         time.sleep(0.3)  # nobody else has a turn meanwhile
         while not said:
             await asyncio.sleep(0.001)
         task.cancel()
-        return pace.allowed
+        return searching.pace.allowed
 
     assert asyncio.run(scene()) == 3
     assert said[0] > 0.2
+
+
+def test_those_who_write_give_way_before_those_who_search() -> None:
+    searching, writing = Crowd(Pace(4), 4), Crowd(Pace(2), 1)
+    for _ in range(3):
+        share(LATE, searching, writing)
+    assert (searching.pace.allowed, writing.pace.allowed) == (4, 1)
+
+    nobody_writes = Crowd(writing.pace, 0)
+    share(LATE, searching, nobody_writes)
+    assert (searching.pace.allowed, writing.pace.allowed) == (3, 1)
+    for _ in range(20):
+        share(IN_TIME, searching, nobody_writes)
+    assert (searching.pace.allowed, writing.pace.allowed) == (4, 2)
