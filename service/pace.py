@@ -52,9 +52,9 @@ class Crowd(Protocol):
 
 def share(late_s: float, searching: Crowd, writing: Crowd) -> None:
     """Tell those who make the event loop late, or both that it is in time."""
-    crowds = (searching, writing)
+    crowds = [searching, writing]
     if late_s > LATE_S:
-        crowds = (writing if writing.n_running else searching,)
+        crowds = [writing if writing.n_running else searching]
     for crowd in crowds:
         crowd.pace.seen(late_s)
 
