@@ -29,7 +29,8 @@ class Connections:
         """
         self._path = path
         self._read_lock, self._write_lock = threading.RLock(), threading.RLock()
-        self._open()
+        self._is_fixed = not may_be_written(path)
+        self._read, self._write = _opened(path)
 
     def close(self) -> None:
         """Close the file; no connection can be used any more."""
@@ -72,15 +73,6 @@ class Connections:
             finally:
                 connection.execute("COMMIT")
 
-    def _open(self) -> None:
-        self._is_fixed = not may_be_written(self._path)
-        self._read = open_file(self._path)
-        try:
-            self._write = open_file(self._path)
-        except BaseException:
-            self._read.close()
-            raise
-
     def _require_writable(self) -> None:
         if not self._is_fixed:
             return
@@ -89,9 +81,20 @@ class Connections:
                 f"{self._path.parent}: this folder may not be written to; expected one that may, "
                 "for whatever changes the collection; searches need nothing more"
             )
+        # Whoever reads meanwhile keeps what there was until both are open.
+        read, write = _opened(self._path)
         with self._read_lock:
             self.close()
-            self._open()
+            self._read, self._write, self._is_fixed = read, write, False
+
+
+def _opened(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    read = open_file(path)
+    try:
+        return read, open_file(path)
+    except BaseException:
+        read.close()
+        raise
 
 
 def _bump_generation(connection: sqlite3.Connection) -> None:
