@@ -80,8 +80,21 @@ class Catalog:
             text = orjson.dumps(value).decode()
             connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, text))
 
+    def own(self) -> None:
+        """Whoever holds the writer lock says so: see `newest_generation`."""
+        self._connections.own()
+
+    def disown(self) -> None:
+        """The lock is about to be released."""
+        self._connections.disown()
+
+    def newest_generation(self) -> int:
+        """As `generation`; the file is not asked for it where only this process changes it."""
+        owned = self._connections.owned
+        return self.generation() if owned is None else owned
+
     def generation(self) -> int:
-        """A number that grows with every write."""
+        """A number that grows with every write, as this thread's snapshot has it."""
         with self._reading() as connection:
             row = connection.execute("SELECT value FROM settings WHERE name = 'generation'")
             return int(row.fetchone()[0])

@@ -117,7 +117,7 @@ class Reader:
             return known
         try:
             self._left_to_another = False
-            if self._snapshot.generation != self._catalog.generation():
+            if self._snapshot.generation != self._catalog.newest_generation():
                 self._snapshot = self._from_catalog(self._made)
             return self._snapshot
         finally:

@@ -231,6 +231,7 @@ class Writer:
                 published = {row.segment_id for row in self._catalog.segments()}
                 self._layout.sweep(published=published, building=set(self._catalog.builds()))
                 backfill(self._catalog, self._layout)
+                self._catalog.own()
             yield
 
     def _make_room(self) -> None:
