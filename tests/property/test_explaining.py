@@ -152,3 +152,14 @@ def test_a_document_is_a_hit_or_was_lost(
     if document.lost is not None:
         assert document.lost.stage in ("retrieve", "limit", "maxsim")
         assert "would do" not in document.lost.reason
+
+
+def test_of_equal_scores_the_first_stored_are_found(collection: Collection) -> None:
+    pipeline = {"retrieve": [{"signal": "multivector", "depth": 20}]}
+    explained = (
+        collection.explain("w4 w30", 5, doc_id=f"d{number}", pipeline=pipeline).documents[0]
+        for number in range(60)
+    )
+    reasons = [document.lost.reason for document in explained if document.lost is not None]
+    assert not [reason for reason in reasons if "would do" in reason]
+    assert [reason for reason in reasons if "of equal ones the first stored" in reason]

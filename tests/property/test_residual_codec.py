@@ -112,7 +112,8 @@ def test_no_other_scale_decodes_a_token_better(
     batch, store = _store(np.random.default_rng(seed), dim, codec)
     vectors = batch.vectors.astype(np.float16).astype(np.float32)
     decoded = store.decode(np.arange(4)).vectors
-    np.testing.assert_array_less((vectors - decoded) ** 2 @ np.ones(dim), _error(vectors, decoded))
+    found = ((vectors - decoded.astype(np.float64)) ** 2).sum(axis=1)
+    np.testing.assert_array_less(found, _error(vectors, decoded))
 
 
 def _error(vectors: NDArray[np.float32], decoded: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from lexmax.errors import OpenFilesError, StorageError
 from lexmax.index import connections as module
 from lexmax.index.catalog import Catalog

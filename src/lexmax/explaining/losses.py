@@ -1,11 +1,16 @@
 """Where did a search lose a document, and why?"""
 
+from math import isclose
+
 from lexmax.explaining.explanation import DocumentExplanation, Loss
 from lexmax.explaining.filter_outcomes import WHOLE
 from lexmax.explaining.one_search import OneSearch, rank_in
 from lexmax.searching import Wanted
 from lexmax.stages import MultiVectorRetrieve, Retrieve, SparseRetrieve
 from lexmax.types import Hits
+
+# Explained scores add up in another order than those of the engines.
+_ROUNDING = 1e-5
 
 
 def lost(search: OneSearch, wanted: Wanted, ordinal: int, found: DocumentExplanation) -> Loss:
@@ -64,7 +69,13 @@ def _missed(stage: Retrieve, hits: Hits, ordinal: int, found: DocumentExplanatio
         nothing = "term" if stage.signal == "sparse" else "vector"
         return f"query and document have no {nothing} in common"
     ordinals, scores = hits.row(0)
-    if len(ordinals) and (-score, ordinal) > (-float(scores[-1]), int(ordinals[-1])):
+    if len(ordinals) and isclose(score, scores[-1], abs_tol=_ROUNDING):
+        if ordinal > ordinals[-1]:
+            last = f"that of the last of {len(ordinals)} found"
+            return (
+                f"its score {score:.4f} is {last}, and of equal ones the first stored comes first"
+            )
+    elif len(ordinals) and score < scores[-1]:
         last = f"{scores[-1]:.4f}, that of the last of {len(ordinals)} found"
         return f"its score {score:.4f} is below {last}"
     if stage.filter is not None:
