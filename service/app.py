@@ -110,6 +110,7 @@ def _service(settings: Settings, encoders: Encoders, log: Log) -> Service:
         documents=DocumentCache(settings.document_cache_bytes),
         delete_seconds=settings.stop_seconds,
         read_only=settings.read_only,
+        behind_s=settings.max_behind_ms / 1000,
     )
     if not settings.read_only:
         sweep_uploads(settings.data)

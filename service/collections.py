@@ -54,9 +54,13 @@ class OpenCollections:
         documents: DocumentCache | None = None,
         delete_seconds: float = 30.0,
         read_only: bool = False,
+        behind_s: float = 0.0,
     ) -> None:
-        """Where it is `read_only`, another process may delete collections and make new ones."""
-        self._folder = folder
+        """Where it is `read_only`, another process may delete collections and make new ones.
+
+        Searches may be `behind_s` behind what it writes.
+        """
+        self._folder, self._behind_s = folder, behind_s
         self._read_only = read_only
         self._encoders, self._documents = encoders, documents or DocumentCache()
         self._delete_seconds = delete_seconds
@@ -276,6 +280,8 @@ class OpenCollections:
             Layout(path).require()
             file = self._file(name)
             opened = Collection.open(path, encoders=self._encoders, documents=self._documents)
+            if self._read_only and self._behind_s > 0:
+                opened.follow(self._behind_s)
             made = _Opened(opened, users=1, file=file)
             with self._changed:
                 self._opened[name] = made

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import resource
 import signal
 import socket
@@ -40,6 +41,7 @@ def serve(settings: Settings) -> None:
     log = make_log(settings.log_level)
     sys.setswitchinterval(_SWITCH_S)
     share_heaps()
+    os.nice(settings.nice)
     check_certificates(settings)
     app = create_app(settings, log=log)
     listening = listen(settings.host, settings.port)

@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lexmax.errors import InputError
@@ -52,6 +52,12 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(default=None, description="Private key of the first, PEM")
     read_only: bool = Field(
         default=False, description="Leave writing to another process over the same folder"
+    )
+    max_behind_ms: float = Field(
+        default=0, ge=0, description="That a read-only process may be behind who writes"
+    )
+    nice: int = Field(
+        default=0, ge=0, le=19, description="How far other processes go before: 10 for who writes"
     )
     search_threads: int = Field(
         default_factory=_search_threads,
@@ -120,6 +126,12 @@ class Settings(BaseSettings):
     models: tuple[str, ...] = Field(
         default=(), description="Other encoders that requests may name, by the name of the folder"
     )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.max_behind_ms and not self.read_only:
+            raise ValueError("max_behind_ms is for processes that are read_only")
+        return self
 
     def __init__(self, **given: Any) -> None:
         try:

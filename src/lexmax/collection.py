@@ -376,6 +376,10 @@ class Collection:
         """What changes it, for those who write otherwise than `add` does."""
         return self._writer
 
+    def follow(self, behind_s: float) -> None:
+        """Let searches see what another process writes a moment later: `Reader.follow`."""
+        self._reader.follow(behind_s)
+
     def close(self) -> None:
         """Build a segment of what is pending, if that is much, and let others write."""
         self._writer.close()

@@ -1,6 +1,7 @@
 """What does a search see? The newest snapshot, made once and shared by all searches."""
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.errors import CorruptionError, StorageError
+from lexmax.following import Follower
 from lexmax.index.catalog import Catalog
 from lexmax.index.declared import attributes_of, declared_fields
 from lexmax.index.fields import Fields
@@ -63,6 +65,8 @@ class Reader:
         self._snapshot = Snapshot(-1, ())
         self._deleted = _Deleted(None, np.zeros(0, dtype=np.int64))
         self._left_to_another = False
+        self._looked_at = self._behind_s = 0.0
+        self._follower: Follower | None = None
         self._filters_lock = threading.Lock()
         self._filters: OrderedDict[tuple[int, int, Predicate], Filter] = OrderedDict()
 
@@ -76,8 +80,18 @@ class Reader:
         with self._lock:
             self._from_catalog(lambda state: self._opened(state.rows))
 
+    def follow(self, behind_s: float) -> None:
+        """Searches may be so many seconds behind what another process has written.
+
+        They do not look for it themselves as long as a thread does, soon after a search.
+        """
+        self._behind_s = behind_s
+        self._follower = Follower(lambda: self.newest(wait=True))
+
     def close(self) -> None:
         """Let go of all files; searches that are still under way keep theirs until they end."""
+        if self._follower is not None:
+            self._follower.stop()
         with self._lock:
             self._segments, self._snapshot = {}, Snapshot(-1, ())
         with self._filters_lock:
@@ -113,15 +127,25 @@ class Reader:
         """
         known = self._snapshot
         must = wait or known.generation < 0
+        if not must and self._is_followed():
+            return known
         if (self._left_to_another and not must) or not self._lock.acquire(blocking=must):
             return known
         try:
-            self._left_to_another = False
+            self._left_to_another, looked_at = False, time.monotonic()
             if self._snapshot.generation != self._catalog.newest_generation():
                 self._snapshot = self._from_catalog(self._made)
+            self._looked_at = looked_at
             return self._snapshot
         finally:
             self._lock.release()
+
+    def _is_followed(self) -> bool:
+        """Whether the state is not older than may be; if so, another look is due soon."""
+        if self._follower is None:
+            return False
+        self._follower.ask()
+        return time.monotonic() < self._looked_at + self._behind_s
 
     def leave_to_another(self) -> None:
         """Until the next `newest` that waits, searches take the state that is known.

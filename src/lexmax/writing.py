@@ -209,8 +209,8 @@ class Writer:
         self._stop_background()
         with self._build_lock, self._write_lock, self._merge_lock:
             self._closed = True
-            self._catalog.close()
             self._reader.close()
+            self._catalog.close()
             self._lock.release()
 
     def require_open(self) -> None:

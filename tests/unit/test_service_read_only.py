@@ -1,5 +1,6 @@
 """One process that writes and one that reads, over the same folder."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,24 @@ def test_a_reader_sees_what_the_writer_has_acknowledged(
     assert set(found(reader, "cat")) == {"a cat", "new"}
     writer.delete(f"{PETS}/documents/new").raise_for_status()
     assert found(reader, "cat") == ["a cat"]
+
+
+def test_a_reader_that_may_be_behind_sees_it_soon(tmp_path: Path) -> None:
+    behind = Settings(data=tmp_path, warm=(), read_only=True, max_behind_ms=60_000)
+    with (
+        TestClient(create_app(Settings(data=tmp_path, warm=()))) as writer,
+        TestClient(create_app(behind)) as reader,
+    ):
+        write(writer, "a cat")
+        assert found(reader, "cat") == ["a cat"]
+        more = {"documents": [{"doc_id": "new", "text": "another cat"}]}
+        writer.post(f"{PETS}/documents", json=more).raise_for_status()
+        ends_at = time.monotonic() + 20
+        while len(found(reader, "cat")) < 2:
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
+        writer.delete(PETS).raise_for_status()
+        assert reader.post(f"{PETS}/search", json={"query": "cat"}).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,22 @@ def test_without_a_folder_the_message_names_it(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     "given",
-    [{"port": 65536}, {"prot": 8000}, {"log_level": "loud"}, {"max_k": 0}, {"warm": 5}],
+    [
+        {"port": 65536},
+        {"prot": 8000},
+        {"log_level": "loud"},
+        {"max_k": 0},
+        {"warm": 5},
+        {"nice": -1},
+    ],
     ids=lambda given: next(iter(given)),
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, given: dict[str, object]) -> None:
     with pytest.raises(InputError, match=next(iter(given))):
         Settings(data=tmp_path, **given)
+
+
+def test_only_who_reads_may_be_behind(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"max_behind_ms.*read_only"):
+        Settings(data=tmp_path, max_behind_ms=100)
+    assert Settings(data=tmp_path, max_behind_ms=100, read_only=True).max_behind_ms == 100
