@@ -133,29 +133,29 @@ def _overload_figures(replies: Replies, peak: float) -> dict[str, Any]:
 
 
 def upserts(
-    server: Server, rate: float, asking: Asking, *, batch: int, into: str
+    server: Server, writer: Server, rate: float, asking: Asking, *, batch: int, into: str
 ) -> dict[str, Any]:
     """Documents with term weights acknowledged a second, and what 2,000 a second do to searches.
 
-    The greatest rate is that of one writer in a closed loop; `rate` is that of the searches. What
-    was written is deleted again.
+    `server` answers the searches, `rate` of them a second; `writer` may be the same. The greatest
+    rate of documents is that of one client in a closed loop. What was written is deleted again.
     """
     seconds = asking.seconds + _WARM_S
     path = f"/v1/collections/{into}/documents"
     before = asking.open(server, rate)
     paced = _batches(path, 0, batch, n=round(seconds * WANTED_DOCS / batch * 1.3) + 20)
     writing = asking.generator.open(
-        server.port, paced, rate=WANTED_DOCS / batch, seconds=seconds, seed=_SEED
+        writer.port, paced, rate=WANTED_DOCS / batch, seconds=seconds, seed=_SEED
     )
     during = asking.open(server, rate)
     written = writing.replies()
     many = _batches(path, _FASTEST_FROM, batch, n=round(asking.seconds * _MOST_DOCS / batch))
-    running = asking.generator.closed(server.port, many, connections=1, seconds=asking.seconds)
+    running = asking.generator.closed(writer.port, many, connections=1, seconds=asking.seconds)
     alone = running.replies()
     for replies in (before, during, written, alone):
         _require_answers(replies, server)
-    _delete(server, path, len(written.ms) * batch, batch, first=0)
-    _delete(server, path, len(alone.ms) * batch, batch, first=_FASTEST_FROM)
+    _delete(writer, path, len(written.ms) * batch, batch, first=0)
+    _delete(writer, path, len(alone.ms) * batch, batch, first=_FASTEST_FROM)
     return {
         "batch": batch,
         "into": into,

@@ -31,7 +31,7 @@ from measurements import (
     peak,
     upserts,
 )
-from servers import ENVIRONMENTS, lexmax_service, minimal_app
+from servers import ENVIRONMENTS, Server, lexmax_service, minimal_app
 from workload import Workload
 
 PARTS = ("overhead", "peak", "overload", "upserts", "peers")
@@ -39,6 +39,9 @@ _WORK = Path(__file__).parents[1] / "out" / "sparse"
 # Nobody is turned away where as many clients as wait for their answers fit.
 _ROOMY = {"search_queue": 128}
 _SHARE_OF_PEAK = 0.3
+# Two processes over one folder, as docs/operations.md has them.
+_GIVES_WAY = {"nice": 10}
+_SEARCHES_ONLY = {"read_only": "true", "max_behind_ms": 100}
 _CHECKED = 50
 
 
@@ -151,17 +154,35 @@ def _loaded(
             outcome.figures["overload"] = overload(server, most, asking)
     if "upserts" in asked.parts:
         with lexmax_service(workload, {}, log) as server:
-            asking.closed(server, 4)
             outcome.begin("upserts")
-            into = asked.into or workload.collection.name
-            if asked.into:
-                made = {"sparse": "impacts", "multivector": None}
-                server.ask(f"/v1/collections/{into}", made, "PUT")
-            outcome.figures["upserts"] = upserts(
-                server, _SHARE_OF_PEAK * most, asking, batch=asked.batch, into=into
+            outcome.figures["upserts"] = _written(server, server, workload, asked, asking, most)
+        with (
+            lexmax_service(workload, _GIVES_WAY, log) as writer,
+            lexmax_service(workload, _SEARCHES_ONLY, log) as server,
+        ):
+            outcome.begin("upserts, apart")
+            outcome.figures["upserts_apart"] = _written(
+                server, writer, workload, asked, asking, most
             )
-            if asked.into:
-                server.ask(f"/v1/collections/{into}", None, "DELETE")
+
+
+def _written(
+    server: Server,
+    writer: Server,
+    workload: Workload,
+    asked: argparse.Namespace,
+    asking: Asking,
+    most: float,
+) -> dict[str, Any]:
+    """Upserts into the collection that is searched, or into another of its service."""
+    asking.closed(server, 4)
+    into = asked.into or workload.collection.name
+    if asked.into:
+        writer.ask(f"/v1/collections/{into}", {"sparse": "impacts", "multivector": None}, "PUT")
+    found = upserts(server, writer, _SHARE_OF_PEAK * most, asking, batch=asked.batch, into=into)
+    if asked.into:
+        writer.ask(f"/v1/collections/{into}", None, "DELETE")
+    return found
 
 
 def _peer(
