@@ -8,10 +8,10 @@ part and ends with the same bytes. Publishing is one transaction; until then rea
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ from lexmax.index.segment_rows import SegmentRow, covering_id
 from lexmax.passages import PassagePlan, Spans, passage_texts, split_all
 from lexmax.pipeline import CollectionEncoders
 from lexmax.types import Json, TokenBatch, ranges
+from lexmax.vectors import GivenRow
 
 # Large enough to fill batches of equal length, small enough that a kill costs seconds.
 PART_DOCS = 512
@@ -67,6 +68,14 @@ class Silent:
     def stopped(self) -> bool:
         """Never."""
         return False
+
+
+Known: TypeAlias = Callable[[NDArray[np.int64], SparseEncoder | None], Sequence[GivenRow]]
+"""Vectors of documents by their serials, term weights by this encoder; () for none."""
+
+
+def _nothing(serials: NDArray[np.int64], sparse: SparseEncoder | None) -> Sequence[GivenRow]:
+    return ()
 
 
 def multivector_plan(catalog: Catalog, *, threads: int) -> MultiVectorPlan:
@@ -102,11 +111,12 @@ def build_segments(
     *,
     threads: int = 1,
     up_to: int | None = None,
+    known: Known = _nothing,
 ) -> int:
     """Finish interrupted builds, then build until nothing is pending; segments published.
 
-    `up_to` is the last serial that is built: documents may be stored meanwhile, without end. One
-    call at a time.
+    `up_to` is the last serial that is built: documents may be stored meanwhile, without end. What
+    is `known` of a part need not be encoded. One call at a time.
 
     Raises:
         KeyboardInterrupt: if the watcher stopped it; all finished parts are kept.
@@ -114,7 +124,7 @@ def build_segments(
     published = 0
     plan = multivector_plan(catalog, threads=threads)
     while (build := _next_build(catalog, layout, encoders, plan, up_to=up_to)) is not None:
-        build.run(watcher)
+        build.run(watcher, known)
         published += 1
     return published
 
@@ -168,12 +178,15 @@ class _Build:
     done: int
     replaces: SegmentRow | None = None
 
-    def run(self, watcher: Watcher) -> None:
+    def run(self, watcher: Watcher, known: Known = _nothing) -> None:
         total = len(self.plan.serials)
         watcher.advance("encode", self.done, total)
         done, remembered = self.done, time.monotonic()
         parts = encoded_parts(
-            self._inputs(), sparse=self.sparse, multivector=self.multivector, pooled=self.pooled
+            self._inputs(known),
+            sparse=self.sparse,
+            multivector=self.multivector,
+            pooled=self.pooled,
         )
         with closing(parts):
             for encoded in parts:
@@ -189,7 +202,7 @@ class _Build:
                     raise KeyboardInterrupt
         self._publish(watcher)
 
-    def _inputs(self) -> Iterator[Inputs]:
+    def _inputs(self, known: Known) -> Iterator[Inputs]:
         """Of one part after another that is not encoded yet."""
         for start, stop in ranges(len(self.plan.serials) - self.done, PART_DOCS):
             rows = slice(self.done + start, self.done + stop)
@@ -199,8 +212,10 @@ class _Build:
             places: list[int] = np.searchsorted(once, serials).tolist()
             documents = [stored[place] for place in places]
             texts = passage_texts(documents, None if spans is None else spans[rows])
-            # Documents that are split come without vectors.
-            yield Inputs(texts, self.catalog.vectors(serials) if spans is None else ())
+            given: Sequence[GivenRow] = ()
+            if spans is None:  # documents that are split come without vectors
+                given = known(serials, self.sparse) or self.catalog.vectors(serials)
+            yield Inputs(texts, given)
 
     def remember(self, done: int) -> None:
         with storage_errors(self.layout.folder):

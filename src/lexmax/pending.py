@@ -26,6 +26,7 @@ from lexmax.index.segment import Segment
 from lexmax.passages import PassagePlan, Rows, Spans
 from lexmax.pipeline import CollectionEncoders
 from lexmax.types import SparseBatch, TokenBatch, absent
+from lexmax.vectors import GivenRow
 
 # A lot joins the one before it as long as that is less than so many times as large.
 _RATIO = 2
@@ -71,6 +72,32 @@ class _Lot:
         )
         return _Lot(segment, inputs, encoded, spans, codec)
 
+    def past(self, serial: int) -> "_Lot | None":
+        """What is stored after this serial; None where that is nothing, or no end of the lot."""
+        later = self.segment.serials > serial
+        first, last = len(later) - int(np.count_nonzero(later)), len(later)
+        if first == 0:
+            return self
+        if first == last or not later[first:].all():
+            return None
+        spans = None if self.spans is None else self.spans[first:]
+        encoded = _part(self.encoded, first, last)
+        inputs = self.inputs.take(range(first, last))
+        left = _Lot.of(self.segment.serials[first:], inputs, encoded, spans, self.codec)
+        if (columns := self.segment.attributes) is None:
+            return left
+        columns = Attributes.concatenate([(columns, np.arange(first, last))])
+        return replace(left, segment=replace(left.segment, attributes=columns))
+
+    def row(self, i: int, *, with_terms: bool) -> GivenRow:
+        """The vectors of one text."""
+        terms, tokens, pooled = self.encoded.sparse, self.encoded.tokens, self.encoded.pooled
+        return GivenRow(
+            terms.row(i) if terms is not None and with_terms else None,
+            None if tokens is None else tokens.row(i),
+            None if pooled is None else pooled[i],
+        )
+
     def then(self, other: "_Lot") -> "_Lot":
         """Both as one."""
         spans = None
@@ -97,6 +124,14 @@ def _joined(one: Encoded, other: Encoded) -> Encoded:
     return Encoded(sparse, tokens, pooled)
 
 
+def _part(encoded: Encoded, start: int, stop: int) -> Encoded:
+    return Encoded(
+        None if encoded.sparse is None else encoded.sparse.slice(start, stop),
+        None if encoded.tokens is None else encoded.tokens.slice(start, stop),
+        None if encoded.pooled is None else encoded.pooled[start:stop],
+    )
+
+
 def _with_columns(segment: Segment, one: _Lot, other: _Lot) -> Segment:
     """The segment with the columns that both have; without them, these are made when asked for."""
     left, right = one.segment.attributes, other.segment.attributes
@@ -106,13 +141,33 @@ def _with_columns(segment: Segment, one: _Lot, other: _Lot) -> Segment:
     return replace(segment, attributes=Attributes.concatenate(parts))
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """All lots, and the encoder that their terms are by."""
+
+    lots: tuple[_Lot, ...] = ()
+    fitted: _Fitted = _Fitted()
+
+    @property
+    def serials(self) -> NDArray[np.int64]:
+        """Of the texts, lot by lot."""
+        return np.concatenate([np.zeros(0, np.int64), *(lot.segment.serials for lot in self.lots)])
+
+    def is_partly_published(self, last: int) -> bool:
+        """Whether segments up to this serial hold some of it."""
+        return any(lot.segment.serials.min() <= last for lot in self.lots)
+
+
 class Pending:
-    """Encodes each pending document once, and keeps the result until a segment holds it."""
+    """Encodes each pending document once, and keeps the result until a segment holds it.
+
+    One thread at a time may ask for `segments`; any may ask for `encoded`.
+    """
 
     def __init__(self, encoders: CollectionEncoders) -> None:
         self._encoders = encoders
-        self._lots: tuple[_Lot, ...] = ()
-        self._fitted = _Fitted()
+        # Replaced whole, so that an interruption leaves what was encoded before.
+        self._held = _Held()
 
     def segments(
         self, catalog: Catalog, wanted: NDArray[np.int64], *, last_published: int, fields: Fields
@@ -121,35 +176,55 @@ class Pending:
 
         They have columns of `fields`.
         """
-        if self._lots and self._lots[0].segment.serials[0] <= last_published:
-            self._lots, self._fitted = (), _Fitted()
-        known = [lot.segment.serials for lot in self._lots]
-        new = absent(wanted, np.sort(np.concatenate([np.zeros(0, np.int64), *known])))
-        if len(new):
-            # Replaced whole, so that an interruption leaves what was encoded before.
-            self._lots, self._fitted = self._extended(catalog, new)
+        held = self._held
+        left = [lot.past(last_published) for lot in held.lots]
+        kept = _Held(tuple(lot for lot in left if lot is not None), held.fitted)
+        new = absent(wanted, np.sort(kept.serials))
+        if len(new) or held.is_partly_published(last_published):
+            kept = self._extended(catalog, kept, new)
         if fields:
-            self._lots = tuple(_complete(lot, catalog, fields) for lot in self._lots)
-        return [lot.segment for lot in self._lots]
+            kept = replace(kept, lots=tuple(_complete(lot, catalog, fields) for lot in kept.lots))
+        self._held = kept
+        return [lot.segment for lot in kept.lots]
 
-    def _extended(
-        self, catalog: Catalog, serials: NDArray[np.int64]
-    ) -> tuple[tuple[_Lot, ...], _Fitted]:
-        rows = Rows.of(catalog.documents(serials), PassagePlan.from_json(catalog.setting(PASSAGES)))
-        given = catalog.vectors(serials) if rows.spans is None else ()
-        inputs = Inputs(tuple(rows.texts), given)
-        fitted, lots = self._refitted(catalog, inputs), self._lots
-        if not _are_same(fitted.encoder, self._fitted.encoder):
+    def encoded(
+        self, serials: NDArray[np.int64], sparse: SparseEncoder | None
+    ) -> Sequence[GivenRow]:
+        """The vectors of these documents, a row each; () unless all of them are held.
+
+        Term weights are among them where they are by the encoder `sparse`.
+        """
+        held = self._held
+        known = held.serials
+        order = np.argsort(known)
+        if len(absent(serials, known[order])) or any(lot.spans is not None for lot in held.lots):
+            return ()
+        with_terms = _are_same(sparse, held.fitted.encoder)
+        starts = np.cumsum([0, *(len(lot.inputs) for lot in held.lots)])
+        places = order[np.searchsorted(known, serials, sorter=order)]
+        lots = np.searchsorted(starts, places, side="right") - 1
+        return [
+            held.lots[lot].row(i, with_terms=with_terms)
+            for lot, i in zip(lots.tolist(), (places - starts[lots]).tolist(), strict=True)
+        ]
+
+    def _extended(self, catalog: Catalog, kept: _Held, serials: NDArray[np.int64]) -> _Held:
+        """With the documents of these serials, and all terms by the constants of now."""
+        rows = _rows(catalog, serials)
+        fitted, lots = self._refitted(catalog, kept, rows.inputs), kept.lots
+        if not _are_same(fitted.encoder, kept.fitted.encoder):
             lots = tuple(_with_terms(lot, fitted.encoder) for lot in lots)
+        if len(serials) == 0:
+            return _Held(lots, fitted)
         wanted = self._encoders
         part = InputPart(
-            inputs, sparse=fitted.encoder, multivector=wanted.multivector, pooled=wanted.pooled
+            rows.inputs, sparse=fitted.encoder, multivector=wanted.multivector, pooled=wanted.pooled
         )
         codec = kept_codec(catalog.setting(POOLED_CODEC))
-        lot = _Lot.of(serials[rows.places], inputs, part.encode(), rows.spans, codec)
-        return _merged([*lots, lot]), fitted
+        lot = _Lot.of(rows.serials, rows.inputs, part.encode(), rows.spans, codec)
+        return _Held(_merged([*lots, lot]), fitted)
 
-    def _refitted(self, catalog: Catalog, new: Inputs) -> _Fitted:
+    def _refitted(self, catalog: Catalog, kept: _Held, new: Inputs) -> _Fitted:
         """The collection's constants; where it has none yet, those of the pending documents.
 
         These are measured again when the pending documents have doubled.
@@ -158,11 +233,28 @@ class Pending:
             return _Fitted()
         if (found := constants.known(catalog, encoder, self._encoders.registry)) is not None:
             return _Fitted(found)
-        n_texts = len(new) + sum(len(lot.inputs) for lot in self._lots)
-        if self._fitted.encoder is not None and n_texts < 2 * self._fitted.n_texts:
-            return self._fitted
-        before = (text for lot in self._lots for text in lot.inputs.texts)
+        n_texts = len(new) + sum(len(lot.inputs) for lot in kept.lots)
+        if kept.fitted.encoder is not None and n_texts < 2 * kept.fitted.n_texts:
+            return kept.fitted
+        before = (text for lot in kept.lots for text in lot.inputs.texts)
         return _Fitted(encoder.fitted([*before, *new.texts]), n_texts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What is to be encoded: inputs of each row, the document that it is of, and where in it."""
+
+    serials: NDArray[np.int64]
+    inputs: Inputs
+    spans: Spans | None
+
+
+def _rows(catalog: Catalog, serials: NDArray[np.int64]) -> _Rows:
+    if len(serials) == 0:
+        return _Rows(serials, Inputs(()), None)
+    rows = Rows.of(catalog.documents(serials), PassagePlan.from_json(catalog.setting(PASSAGES)))
+    given = catalog.vectors(serials) if rows.spans is None else ()
+    return _Rows(serials[rows.places], Inputs(tuple(rows.texts), given), rows.spans)
 
 
 def _merged(lots: Sequence[_Lot]) -> tuple[_Lot, ...]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lexmax.encoders import SparseEncoder
 from lexmax.errors import CorruptionError, StorageError
 from lexmax.following import Follower
 from lexmax.index.catalog import Catalog
@@ -25,6 +26,7 @@ from lexmax.index.snapshot import Snapshot
 from lexmax.pending import Pending
 from lexmax.pipeline import CollectionEncoders
 from lexmax.types import Document, Json
+from lexmax.vectors import GivenRow
 
 Made = TypeVar("Made")
 
@@ -157,6 +159,12 @@ class Reader:
     def leave_to_searches(self) -> None:
         """The next search looks for a newer state itself."""
         self._left_to_another = False
+
+    def encoded(
+        self, serials: NDArray[np.int64], sparse: SparseEncoder | None
+    ) -> Sequence[GivenRow]:
+        """Vectors of pending documents that searches have already seen: `Pending.encoded`."""
+        return self._pending.encoded(serials, sparse)
 
     def is_whole(self, snapshot: Snapshot) -> bool:
         """Whether the catalog still has all documents of the snapshot; a merge forgets some."""

@@ -173,6 +173,7 @@ class Writer:
                 watcher or Silent(),
                 threads=threads,
                 up_to=up_to,
+                known=self._reader.encoded,
             )
         self._written()
         return published
