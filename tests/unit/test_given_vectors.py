@@ -196,6 +196,28 @@ def test_queries_without_text_say_what_they_lack(tmp_path: Path) -> None:
             collection.search(Query())
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "nothing"),
+    [
+        ("sparse", Vectors({"sail": 0.0})),
+        ("multivector", Vectors(tokens=[])),
+        ("pooled", Vectors(pooled=np.zeros(16))),
+    ],
+)
+def test_vectors_without_anything_to_search_for(
+    tmp_path: Path, pipeline: str, nothing: Vectors
+) -> None:
+    with create(tmp_path / "c") as collection:
+        collection.add([document(0)])
+        with pytest.raises(QueryError, match="vectors have nothing to search for"):
+            collection.search(Query(vectors=nothing), pipeline=pipeline)
+
+
+def test_terms_of_arrays_are_told_by_their_type() -> None:
+    with pytest.raises(ShapeError, match=r"terms of type int64, .*expected str or int; .*tolist"):
+        Vectors({np.int64(7): 1.0})  # type: ignore[dict-item]
+
+
 def document_of_pooled() -> Document:
     return Document("a", "words", vectors=Vectors(pooled=np.ones(16)))
 
