@@ -312,7 +312,7 @@ def _write_csr(
 
 def _lines(names: Iterable[str]) -> Iterator[bytes]:
     for place, name in enumerate(names):
-        # Whoever reads a text takes a first byte order mark off: one that is of a name stands twice.
+        # Whoever reads a text takes a first byte order mark off, so that of a name stands twice.
         twice = place == 0 and name.startswith(_MARK)
         yield f"{_MARK * twice}{name}\n".encode()
 
