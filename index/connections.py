@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lexmax.errors import StorageError
-from lexmax.index.failures import storage_errors
+from lexmax.index.failures import catalog_errors
 from lexmax.index.schema import may_be_written, open_file
 
 
@@ -41,7 +41,7 @@ class Connections:
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection, None, None]:
         """The one that reads, which nobody else has meanwhile."""
-        with self._read_lock, storage_errors(self._path):
+        with self._read_lock, catalog_errors(self._path):
             yield self._read
 
     @contextmanager
@@ -51,7 +51,7 @@ class Connections:
         Raises:
             StorageError: where the folder may not be written to.
         """
-        with self._write_lock, storage_errors(self._path):
+        with self._write_lock, catalog_errors(self._path):
             self._require_writable()
             try:
                 self._write.execute("BEGIN IMMEDIATE")
