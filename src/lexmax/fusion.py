@@ -7,7 +7,7 @@ fused: further ones go behind (`by_best_rank`, `behind`).
 """
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ Scale: TypeAlias = Literal["min-max", "z-score", "none"]
 Missing: TypeAlias = Literal["minimum", "zero"]
 
 
-def finite(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+def finite(scores: NDArray[Any]) -> NDArray[np.float64]:
     """Scores in double precision; a sum beyond float32's range counts as its end.
 
     Else differences of two such, by which scores are scaled, would be no numbers.
