@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from lexmax.errors import CorruptionError
+from lexmax.errors import CorruptionError, DocumentError
 from lexmax.index import (
     document_rows,
     ingest_rows,
@@ -27,6 +27,7 @@ from lexmax.index import (
 )
 from lexmax.index.connections import Connections
 from lexmax.index.document_rows import LAST_PUBLISHED, REPLACED_UNSEEN, UNSEEN, UpsertCount
+from lexmax.index.failures import damaged_catalog
 from lexmax.index.schema import create_file
 from lexmax.index.segment_rows import SegmentRow
 from lexmax.types import Document, Json
@@ -72,7 +73,7 @@ class Catalog:
             row = connection.execute(
                 "SELECT value FROM settings WHERE name = ?", (name,)
             ).fetchone()
-        return None if row is None else orjson.loads(row[0])
+            return None if row is None else orjson.loads(row[0])
 
     def remember(self, name: str, value: Json) -> None:
         """Store a value under a name; what was there is replaced."""
@@ -96,8 +97,10 @@ class Catalog:
     def generation(self) -> int:
         """A number that grows with every write, as this thread's snapshot has it."""
         with self._reading() as connection:
-            row = connection.execute("SELECT value FROM settings WHERE name = 'generation'")
-            return int(row.fetchone()[0])
+            statement = "SELECT CAST(value AS INTEGER) FROM settings WHERE name = 'generation'"
+            if (row := connection.execute(statement).fetchone()) is None:
+                raise damaged_catalog(self.path, "it has no generation")
+            return int(row[0])
 
     def upsert(
         self,
@@ -151,7 +154,10 @@ class Catalog:
     def segments(self) -> list[SegmentRow]:
         """Published segments in the order of their serials."""
         with self._reading() as connection:
-            return segment_rows.read(connection)
+            rows = segment_rows.read(connection)
+        if not all(row.is_sound for row in rows):
+            raise damaged_catalog(self.path, "its table of segments")
+        return rows
 
     def remember_build(self, segment_id: str, progress: Mapping[str, Json]) -> None:
         """Remember how far a segment has been built, so that a killed job goes on from there."""
@@ -257,7 +263,13 @@ class Catalog:
         Raises:
             CorruptionError: if one is not in the catalog.
         """
-        return list(map(document_rows.document_of, self._rows(serials, document_rows.COLUMNS)))
+        return self._documents(self._rows(serials, document_rows.COLUMNS))
+
+    def _documents(self, rows: Iterable[Sequence[str]]) -> list[Document]:
+        try:
+            return list(map(document_rows.document_of, rows))
+        except (DocumentError, orjson.JSONDecodeError) as error:
+            raise damaged_catalog(self.path, str(error)) from error
 
     def vectors(self, serials: Sequence[int] | NDArray[np.int64]) -> Sequence[GivenRow]:
         """What came with the documents of these serials, in this order; () if nothing did.
@@ -280,7 +292,7 @@ class Catalog:
         """Metadata of the documents with these serials, in this order; none of forgotten ones."""
         with self._reading() as connection:
             rows = many_rows.by_serial(connection, "documents", "metadata", serials.tolist())
-        return [orjson.loads(rows[one][0]) if one in rows else {} for one in serials.tolist()]
+            return [orjson.loads(rows[one][0]) if one in rows else {} for one in serials.tolist()]
 
     def doc_ids(self, serials: NDArray[np.int64]) -> list[str]:
         """External ids of the documents with these serials, in this order.
@@ -312,7 +324,7 @@ class Catalog:
                 f"SELECT {document_rows.COLUMNS} FROM documents WHERE doc_id = ? AND deleted = 0",
                 (doc_id,),
             ).fetchone()
-        return None if row is None else document_rows.document_of(row)
+        return None if row is None else self._documents([row])[0]
 
     def n_pending(self) -> int:
         """Living documents past the last segment, those of an ingest included."""

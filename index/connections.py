@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from lexmax.errors import StorageError
-from lexmax.index.failures import storage_errors
+from lexmax.index.failures import catalog_errors
 from lexmax.index.schema import may_be_written, open_file
 
 # A search, a write, a build and a merge read at the same time; the fifth waits.
@@ -48,7 +48,7 @@ class Connections:
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection, None, None]:
         """One that reads, which no other thread has meanwhile."""
-        with storage_errors(self._path):
+        with catalog_errors(self._path):
             held: sqlite3.Connection | None = getattr(self._of_this_thread, "reads", None)
             if held is not None:
                 yield held
@@ -68,7 +68,7 @@ class Connections:
         Raises:
             StorageError: where the folder may not be written to.
         """
-        with self._write_lock, storage_errors(self._path):
+        with self._write_lock, catalog_errors(self._path):
             self._require_writable()
             try:
                 self._write.execute("BEGIN IMMEDIATE")
@@ -95,7 +95,7 @@ class Connections:
 
     def own(self) -> None:
         """From here on nobody but this process writes, so `owned` need not ask the file."""
-        with self._write_lock, storage_errors(self._path):
+        with self._write_lock, catalog_errors(self._path):
             self._is_owner, self._owned = True, _generation(self._write)
 
     def disown(self) -> None:

@@ -132,7 +132,7 @@ def versions(connection: sqlite3.Connection, doc_ids: Iterable[str]) -> list[int
 def changed(connection: sqlite3.Connection) -> list[int]:
     """Serials of documents that are not what was stored."""
     stored = connection.execute("SELECT serial, doc_id, title, text, metadata, xxh3 FROM documents")
-    return [row[0] for row in stored if _checksum(*row[1:5]) != row[5]]
+    return [row[0] for row in stored if not _is_as_stored(row[1:5], row[5])]
 
 
 def document_of(row: Sequence[str]) -> Document:
@@ -202,6 +202,11 @@ def _distinct(doc_ids: Sequence[str]) -> Iterator[tuple[int, int]]:
         seen.add(doc_id)
     if start < len(doc_ids):
         yield start, len(doc_ids)
+
+
+def _is_as_stored(texts: Sequence[Any], xxh3: object) -> bool:
+    # A damaged row may hold numbers, or nothing, where texts were.
+    return all(isinstance(text, str) for text in texts) and _checksum(*texts) == xxh3
 
 
 def _checksum(doc_id: str, title: str, text: str, metadata: str) -> int:

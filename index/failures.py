@@ -7,6 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import orjson
+
 from lexmax.errors import (
     CorruptionError,
     DiskFullError,
@@ -61,9 +63,9 @@ def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
     if "locked" in text or "busy" in text:
         return LockedError(f"{path}: catalog is busy ({text}); expected one writer; try again")
     if isinstance(error, sqlite3.DatabaseError) and (
-        "malformed" in text or "not a database" in text
+        "malformed" in text or "not a database" in text or "decode to UTF-8" in text
     ):
-        return CorruptionError(f"{path}: catalog.sqlite is damaged ({text}); restore a backup")
+        return damaged_catalog(path, text)
     return StorageError(f"{path}: catalog refused: {text}")
 
 
@@ -76,3 +78,18 @@ def storage_errors(path: Path) -> Generator[None, None, None]:
         raise _from_os(error, path) from error
     except sqlite3.Error as error:
         raise _from_sqlite(error, path) from error
+
+
+@contextmanager
+def catalog_errors(path: Path) -> Generator[None, None, None]:
+    """As `storage_errors`; what a catalog gives that nobody stored there is a CorruptionError."""
+    try:
+        with storage_errors(path):
+            yield
+    except (UnicodeDecodeError, orjson.JSONDecodeError) as error:
+        raise damaged_catalog(path, str(error)) from error
+
+
+def damaged_catalog(path: Path, what: str) -> CorruptionError:
+    """That a catalog's file holds what nobody stored there."""
+    return CorruptionError(f"{path}: catalog.sqlite is damaged ({what}); restore a backup")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from lexmax.errors import CorruptionError, IndexFormatError, StorageError
 from lexmax.index.durable import sync_file, sync_folder
-from lexmax.index.failures import storage_errors
+from lexmax.index.failures import catalog_errors, storage_errors
 
 FILE_NAME = "catalog.sqlite"
 FORMAT_VERSION = 1
@@ -78,7 +78,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         IndexFormatError: if another format version wrote it.
     """
     _require_sqlite()
-    with storage_errors(path):
+    with catalog_errors(path):
         connection = _connect(path)
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -23,6 +23,12 @@ class SegmentRow:
     n_docs: int
     manifest_xxh3: str
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether all are of their types, as in a file that is not damaged."""
+        texts, numbers = astuple(self)[::4], astuple(self)[1:4]
+        return all(type(one) is str for one in texts) and all(type(one) is int for one in numbers)
+
 
 def covering_id(first_serial: int, last_serial: int, *, replaced: Sequence[SegmentRow] = ()) -> str:
     """The id of a segment: its range of serials and, if it replaces others, how often that was.

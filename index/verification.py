@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.errors import StorageError
+from lexmax.errors import CorruptionError, InputError, StorageError
 from lexmax.index.catalog import Catalog
+from lexmax.index.declared import declared_fields
 from lexmax.index.layout import Layout
 from lexmax.index.manifest import file_problems, read_manifest
+from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.multivector_engines import AUTO_MAXSIM
 from lexmax.index.passage_rows import SETTING as PASSAGES
+from lexmax.index.pooled import SETTING as POOLED_CODEC
+from lexmax.index.pooled import kept_codec
 from lexmax.index.recall import measure, read_queries
 from lexmax.index.segment import Segment
 from lexmax.index.segment_rows import SegmentRow
@@ -60,7 +64,7 @@ def verify(folder: Path) -> VerifyReport:
 
 
 def _verify(catalog: Catalog, layout: Layout) -> VerifyReport:
-    problems = catalog.problems() + term_problems(layout.catalog)
+    problems = catalog.problems() + term_problems(layout.catalog) + _setting_problems(catalog)
     n_files, n_bytes = 1, layout.catalog.stat().st_size
     covered: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     recalls: list[str] = []
@@ -85,6 +89,21 @@ def _verify(catalog: Catalog, layout: Layout) -> VerifyReport:
     return VerifyReport(
         len(living), n_pending, n_files, n_bytes, tuple(problems), tuple(recalls), n_passages
     )
+
+
+def _setting_problems(catalog: Catalog) -> list[str]:
+    """What says how the collection is made, and cannot be read."""
+    found: list[str] = []
+    for read in (
+        lambda: declared_fields(catalog),
+        lambda: MultiVectorPlan.from_json(catalog.setting("multivector")),
+        lambda: kept_codec(catalog.setting(POOLED_CODEC)),
+    ):
+        try:
+            read()
+        except (CorruptionError, InputError) as error:
+            found.append(f"{catalog.path}: a setting is not what was stored: {error}")
+    return found
 
 
 def _recalls(layout: Layout, row: SegmentRow) -> list[str]:

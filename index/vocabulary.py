@@ -11,7 +11,7 @@ from pathlib import Path
 import xxhash
 
 from lexmax.index import many_rows
-from lexmax.index.failures import storage_errors
+from lexmax.index.failures import catalog_errors
 from lexmax.index.schema import open_file
 from lexmax.types import ranges
 
@@ -32,7 +32,7 @@ def write_terms(catalog: Path, terms: Iterable[tuple[int, str]]) -> None:
     """Store the names of term ids, in one transaction; an id that has a name gets the new one."""
     connection = open_file(catalog)
     try:
-        with storage_errors(catalog), connection:
+        with catalog_errors(catalog), connection:
             connection.execute("BEGIN IMMEDIATE")
             insert_terms(connection, terms)
     finally:
@@ -56,7 +56,7 @@ def read_names(catalog: Path, term_ids: Sequence[int]) -> dict[int, str]:
     wanted, found = sorted(set(term_ids)), dict[int, str]()
     connection = open_file(catalog)
     try:
-        with storage_errors(catalog):
+        with catalog_errors(catalog):
             if not _exists(connection):
                 return found
             for start, stop in ranges(len(wanted), _MOST_ASKED):
@@ -83,7 +83,7 @@ def term_problems(catalog: Path) -> list[str]:
 def _rows(catalog: Path) -> list[tuple[int, str, int]]:
     connection = open_file(catalog)
     try:
-        with storage_errors(catalog):
+        with catalog_errors(catalog):
             if not _exists(connection):
                 return []
             return connection.execute(

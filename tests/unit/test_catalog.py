@@ -1,5 +1,7 @@
 import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,52 @@ def test_a_changed_byte_of_a_document_is_found(tmp_path: Path) -> None:
 
     (problem,) = Catalog.open(path).problems()
     assert "1 documents differ from what was stored, the first has serial 1" in problem
+
+
+@pytest.mark.parametrize(
+    ("damage", "read"),
+    [
+        ("UPDATE documents SET metadata = '{\"a\"'", lambda catalog: catalog.get("a")),
+        ("UPDATE documents SET metadata = '{\"a\"'", lambda catalog: catalog.documents([1])),
+        ("UPDATE documents SET metadata = ''", lambda catalog: catalog.metadata(np.array([1]))),
+        ("UPDATE documents SET doc_id = 'a' || char(1)", lambda catalog: catalog.documents([1])),
+        (
+            "UPDATE documents SET text = CAST(x'ff' AS TEXT)",
+            lambda catalog: catalog.documents([1]),
+        ),
+        ("UPDATE settings SET value = '{'", lambda catalog: catalog.setting("encoders")),
+        (
+            "DELETE FROM settings WHERE name = 'generation'",
+            lambda catalog: catalog.generation(),
+        ),
+    ],
+)
+def test_rows_that_nobody_stored_are_damage(
+    tmp_path: Path, damage: str, read: Callable[[Catalog], object]
+) -> None:
+    path = tmp_path / "catalog.sqlite"
+    catalog = Catalog.create(path, {"encoders": {}})
+    catalog.upsert([Document("a", "one")])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(damage)
+        connection.commit()
+    with pytest.raises(CorruptionError, match=r"catalog\.sqlite is damaged .*restore a backup"):
+        read(catalog)
+    catalog.close()
+
+
+@pytest.mark.parametrize("damage", ["text = 7", "title = x'00'", "metadata = '{'"])
+def test_rows_of_another_type_are_among_what_is_wrong(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "catalog.sqlite"
+    catalog = Catalog.create(path, {"encoders": {}})
+    catalog.upsert([Document("a", "one"), Document("b", "two")])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE documents SET {damage} WHERE serial = 2")
+        connection.commit()
+    assert "1 documents differ from what was stored, the first has serial 2" in str(
+        catalog.problems()
+    )
+    catalog.close()
 
 
 def test_publishing_ends_the_build_and_covers_the_serials(catalog: Catalog) -> None:

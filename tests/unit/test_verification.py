@@ -49,3 +49,19 @@ def test_documents_that_are_not_stored_are_found(path: Path) -> None:
     change(path, "DELETE FROM documents WHERE doc_id = 'd1'")
     (problem,) = verify(path).problems
     assert "1 documents of segments are not stored" in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fields", '{"year": "intege2"}'),
+        ("fields", "[3]"),
+        ("multivector", '{"codec": "int9"}'),
+        ("pooled_codec", '"fp1"'),
+    ],
+)
+def test_settings_that_cannot_be_read_are_found(path: Path, name: str, value: str) -> None:
+    change(path, f"INSERT OR REPLACE INTO settings VALUES ('{name}', '{value}')")
+    (problem,) = verify(path).problems
+    assert "a setting is not what was stored" in problem
+    assert "restore a backup" in problem
