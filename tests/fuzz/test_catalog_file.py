@@ -64,7 +64,7 @@ def damaged(content: bytes, seed: int) -> bytes:
 
 def searched(path: Path) -> None:
     with Collection.open(path, merge_in_background=False) as collection:
-        for pipeline, filtered in (("sparse", {"field": "k", "match": "x"}), ("pooled", None)):
+        for pipeline, filtered in (("sparse", "k = x"), ("pooled", None)):
             query = Query(vectors=Vectors({"a": 1.0}, pooled=[1.0, 1.0]))
             collection.search(query, 5, pipeline=pipeline, filter=filtered)
         collection.abandon()
