@@ -362,4 +362,8 @@ def test_a_collection_indexes_and_searches_with_one_pass_a_batch(tmp_path: Path)
         collection.flush()
         indexed = model.n_passes - pending
         collection.search("word", 3)
-        assert (pending, indexed, model.n_passes - pending - indexed) == (2, 1, 1)
+        assert (pending, indexed, model.n_passes - pending - indexed) == (2, 0, 1)
+        before = model.n_passes
+        collection.store([Document(str(i), "other") for i in range(6, 12)])
+        collection.flush()
+        assert model.n_passes - before == 1
