@@ -37,7 +37,7 @@ class _Parser(HttpRequestParser):
         super().__init__(protocol)
         self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
 
-    def feed_data(self, data: bytes) -> None:
+    def feed_data(self, data: Any) -> None:
         try:
             super().feed_data(data)
         except HttpParserUpgrade as offer:

@@ -36,6 +36,7 @@ _about = APIRouter(
     tags=["text-embeddings-inference"], route_class=GuardedRoute, responses=_AS_FAILURES
 )
 
+_EVERY: list[Kind] = ["pooled", "sparse", "multivector", "pairs"]
 _InPath = Annotated[str, Path(max_length=256, description="As GET /v1/models lists them")]
 
 
@@ -166,8 +167,14 @@ async def info(service: Parts) -> Info:
 @_about.get("/tei/{model}/info")
 async def info_of(model: _InPath, service: Parts) -> Info:
     """The same, of this model."""
-    every: list[Kind] = ["pooled", "sparse", "multivector", "pairs"]
-    return _info(asked_model(model, every, service.settings), service)
+    return _info(asked_model(model, _EVERY, service.settings), service)
+
+
+@_about.get("/tei/{model}/health", response_class=Response)
+async def health_of(model: _InPath, service: Parts) -> Response:
+    """Whether this model can be asked."""
+    asked_model(model, _EVERY, service.settings)
+    return Response()
 
 
 router.include_router(_about)
