@@ -25,6 +25,7 @@ from lexmax.service.limits import check_count
 from lexmax.service.measured import lexmax_version
 from lexmax.service.models import Kind, Model, asked_model
 from lexmax.service.parts import Parts, Service
+from lexmax.service.schemas import StatusReply
 from lexmax.service.strict_json import StrictRoute
 
 _AS_FAILURES = told_as(TextEmbeddingsFailure)
@@ -170,11 +171,11 @@ async def info_of(model: _InPath, service: Parts) -> Info:
     return _info(asked_model(model, _EVERY, service.settings), service)
 
 
-@_about.get("/tei/{model}/health", response_class=Response)
-async def health_of(model: _InPath, service: Parts) -> Response:
-    """Whether this model can be asked."""
+@_about.get("/tei/{model}/health")
+async def health_of(model: _InPath, service: Parts) -> StatusReply:
+    """Whether there is this model."""
     asked_model(model, _EVERY, service.settings)
-    return Response()
+    return StatusReply(status="alive")
 
 
 router.include_router(_about)
