@@ -68,6 +68,8 @@ _FACADES = (
     "/jina/v1/rerank",
     "/voyage/v1/rerank",
     "/v1/embeddings",
+    "/",
+    "/tei/{model}",
     *(f"{at}/{what}" for at in ("", "/tei/{model}") for what in _TEXT_EMBEDDINGS),
 )
 _ABOUT_MODELS = (

@@ -111,12 +111,14 @@ class Info(FacadeReply):
     docker_label: None = None
 
 
+@router.post("/", response_model=list[list[float]])
 @router.post("/embed", response_model=list[list[float]])
 async def embed(body: EmbedRequest, service: Parts) -> Response:
-    """As POST /embed of text-embeddings-inference: one vector a text."""
+    """As POST /embed, and POST /, of text-embeddings-inference: one vector a text."""
     return await _answered(body, None, service, _ONE_VECTOR)
 
 
+@router.post("/tei/{model}", response_model=list[list[float]])
 @router.post("/tei/{model}/embed", response_model=list[list[float]])
 async def embed_by(model: _InPath, body: EmbedRequest, service: Parts) -> Response:
     """The same, by this model."""
