@@ -179,9 +179,9 @@ def _from_record(path: Path, number: int, record: Any, *, shown: bytes) -> _Judg
 
 
 def _relevance(path: Path, number: int, grade: str) -> int:
-    digits = grade.removeprefix("-")
+    digits = grade.removeprefix("-").removesuffix(".0")  # as pandas writes whole numbers
     if digits.isascii() and digits.isdigit() and len(digits) <= 9:
-        relevance = int(grade)
+        relevance = int(grade.removesuffix(".0"))
         if abs(relevance) <= MAX_RELEVANCE:
             return relevance
     raise EvaluationError(

@@ -3,10 +3,11 @@
 Every function works inside the transaction of its caller.
 """
 
+import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -217,9 +218,22 @@ def _checksum(doc_id: str, title: str, text: str, metadata: str) -> int:
 
 def _metadata(document: Document) -> str:
     try:
-        return orjson.dumps(document.metadata, option=orjson.OPT_SORT_KEYS).decode()
+        written = orjson.dumps(document.metadata, option=orjson.OPT_SORT_KEYS)
+        # NaN and infinity are written as null, and would come back as that.
+        if b"null" in written and _has_no_number(document.metadata):
+            raise TypeError("NaN or infinity")
+        return written.decode()
     except TypeError as error:
         raise DocumentError(
             f"document {document.doc_id!r}: metadata cannot be stored as JSON ({error}); expected "
             "names mapped to null, booleans, numbers of 64 bits, strings, lists or mappings"
         ) from error
+
+
+def _has_no_number(value: object) -> bool:
+    """Whether a float in it is none that JSON has."""
+    if isinstance(value, Mapping):
+        return any(map(_has_no_number, cast("Mapping[str, object]", value).values()))
+    if isinstance(value, list | tuple):
+        return any(map(_has_no_number, cast("Sequence[object]", value)))
+    return isinstance(value, float) and not math.isfinite(value)

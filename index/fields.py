@@ -185,5 +185,7 @@ def _named(found: Json) -> str:
             return "a text"
         case Mapping():
             return "a mapping"
-        case _:
+        case list() | tuple():
             return "a list"
+        case _:  # of Python, which types do not let through
+            return f"a value of type {type(found).__name__}"

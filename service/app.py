@@ -15,6 +15,7 @@ from lexmax.service import facades, problems, routes
 from lexmax.service.collections import NAME_RULE, OpenCollections
 from lexmax.service.facades.failures import Failures
 from lexmax.service.gate import Gate
+from lexmax.service.head_requests import HeadRequests
 from lexmax.service.in_flight import InFlight
 from lexmax.service.job_runner import JobLimits, JobRunner
 from lexmax.service.job_uploads import sweep_uploads
@@ -90,6 +91,7 @@ def _add_layers(app: FastAPI, service: Service) -> None:
     app.state.turned_away = TurnedAway(log=log, metrics=metrics)
     app.add_middleware(Shedding, lanes=service.lanes, turned_away=app.state.turned_away, tls=tls)
     app.add_middleware(Failures)
+    app.add_middleware(HeadRequests)
 
 
 def _service(settings: Settings, encoders: Encoders, log: Log) -> Service:

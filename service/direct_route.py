@@ -24,6 +24,8 @@ class DirectRoute(StrictRoute):
         name, body = TypeAdapter[str](hints["name"]), TypeAdapter[Any](hints["body"])
 
         async def answer_directly(request: Request) -> Response:
+            if request.scope["query_string"]:
+                return await answer(request)
             try:
                 given = {
                     "name": name.validate_python(request.path_params["name"]),

@@ -68,9 +68,17 @@ _FACADES = (
     "/jina/v1/rerank",
     "/voyage/v1/rerank",
     "/v1/embeddings",
+    "/",
+    "/tei/{model}",
     *(f"{at}/{what}" for at in ("", "/tei/{model}") for what in _TEXT_EMBEDDINGS),
 )
-_ABOUT_MODELS = ("/v1/models", "/v1/models/{model}", "/info", "/tei/{model}/info")
+_ABOUT_MODELS = (
+    "/v1/models",
+    "/v1/models/{model}",
+    "/info",
+    "/tei/{model}/info",
+    "/tei/{model}/health",
+)
 
 PERMISSIONS: Mapping[tuple[str, str], Permission] = MappingProxyType(
     {

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
 from lexmax import errors
+from lexmax.service.head_requests import has_head
 from lexmax.service.logs import Log
 from lexmax.service.permissions import PERMISSIONS
 
@@ -90,7 +91,8 @@ _BY_STATUS: Mapping[int, Problem] = MappingProxyType(
             404,
             "route_not_found",
             "No such route",
-            "no route has this path; expected one that /openapi.json lists; correct the path",
+            "no route has this path; expected one that /docs and /openapi.json list, without a "
+            "slash at its end; correct the path",
         ),
         405: Problem(
             405,
@@ -262,7 +264,10 @@ async def _no_route(request: Request, error: Exception) -> Response:
 def _allowing(request: Request) -> Mapping[str, str]:
     """All methods of the path: each has a route of its own, and the router names those of one."""
     path = getattr(request.scope.get("route"), "path", None)
-    return {"allow": ", ".join(sorted(method for method, at in PERMISSIONS if at == path))}
+    methods = {method for method, at in PERMISSIONS if at == path}
+    if "GET" in methods and has_head(path or ""):
+        methods.add("HEAD")
+    return {"allow": ", ".join(sorted(methods))}
 
 
 async def _client_gone(request: Request, error: Exception) -> Response:

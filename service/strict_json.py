@@ -23,12 +23,14 @@ from lexmax.service.problems import (
     UNSUPPORTED_MEDIA_TYPE,
     Refusal,
 )
+from lexmax.service.query_names import knowing_names
 from lexmax.service.settings import Settings
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _MEDIA_TYPE = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
 # Parsing holds up every other request of the event loop; past this size it takes milliseconds.
 _LARGE = 1 << 16
+_LONGEST = 80
 
 
 class StrictRequest(Request):
@@ -55,7 +57,7 @@ class StrictRoute(APIRoute):
 
     def get_route_handler(self) -> Answer:
         """FastAPI's own, behind the strict reading of the body."""
-        answer = super().get_route_handler()
+        answer = knowing_names(self, super().get_route_handler())
         if self.body_field is None:
             return guarded(self, answer)
         answer = self.answering(answer)
@@ -128,10 +130,12 @@ async def _read(request: Request, limit: int) -> tuple[int, list[bytes]]:
 
 def check_media_type(request: Request) -> None:
     """Refuse with 415 what is not plain, uncompressed JSON in UTF-8."""
-    if not _MEDIA_TYPE.fullmatch(request.headers.get("content-type", "").strip()):
+    said = request.headers.get("content-type", "").strip()
+    if not _MEDIA_TYPE.fullmatch(said):
+        found = f"is {said[:_LONGEST]!r}" if said else "is missing"
         raise Refusal(
             UNSUPPORTED_MEDIA_TYPE,
-            "the content-type is missing or another one; expected application/json in UTF-8; "
+            f"the content-type {found}; expected application/json in UTF-8; "
             "set the header content-type: application/json",
         )
     if request.headers.get("content-encoding", "identity").lower() != "identity":

@@ -33,6 +33,7 @@ from lexmax.types import Document
 
 # How many times as many things there are as a document likes.
 _CHOICE = 20
+_NAME = "LIMIT, generated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +175,31 @@ def write_limit(folder: Path | str, limit: Limit) -> None:
     With a twin, that in a folder `FOLDER-synonyms` beside it.
 
     Raises:
-        EvaluationError: if the folder cannot be written.
+        EvaluationError: if the folder cannot be written, or holds other files.
         DiskFullError: if there is no room.
     """
     folder = Path(folder)
+    twin = folder.with_name(f"{folder.name}-synonyms")
+    for one in (folder, twin) if limit.plan.twin else (folder,):
+        _require_free(one)
     _write(folder, limit, limit.queries)
     if limit.plan.twin:
-        _write(folder.with_name(f"{folder.name}-synonyms"), limit, limit.synonyms)
+        _write(twin, limit, limit.synonyms)
+
+
+def _require_free(folder: Path) -> None:
+    """Refuse a folder that holds anything but what was generated before."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    try:
+        about = orjson.loads((folder / "metadata.json").read_bytes())
+    except (OSError, ValueError):
+        about = None
+    if not isinstance(about, dict) or about.get("name") != _NAME:
+        raise EvaluationError(
+            f"{folder}: holds files that `lexmax limit` has not written; expected a folder that is "
+            "new or empty; name another"
+        )
 
 
 def _write(folder: Path, limit: Limit, queries: Mapping[str, str]) -> None:
@@ -193,7 +212,7 @@ def _write(folder: Path, limit: Limit, queries: Mapping[str, str]) -> None:
         for doc_id, relevance in grades.items()
     )
     replace_file(folder / "qrels" / "test.tsv", [b"query-id\tcorpus-id\tscore\n", *judged])
-    about = {"name": "LIMIT, generated", "licence": "CC0-1.0", "plan": asdict(limit.plan)}
+    about = {"name": _NAME, "licence": "CC0-1.0", "plan": asdict(limit.plan)}
     replace_file(folder / "metadata.json", [orjson.dumps(about, option=orjson.OPT_INDENT_2)])
 
 

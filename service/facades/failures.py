@@ -102,6 +102,7 @@ def _named(problem: Body) -> Body:
 _AT: Mapping[str, Shape] = MappingProxyType(
     {
         "/v2/rerank": _cohere,
+        "/": _text_embeddings,
         "/rerank": _text_embeddings,
         "/embed": _text_embeddings,
         "/embed_sparse": _text_embeddings,

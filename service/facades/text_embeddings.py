@@ -25,6 +25,7 @@ from lexmax.service.limits import check_count
 from lexmax.service.measured import lexmax_version
 from lexmax.service.models import Kind, Model, asked_model
 from lexmax.service.parts import Parts, Service
+from lexmax.service.schemas import StatusReply
 from lexmax.service.strict_json import StrictRoute
 
 _AS_FAILURES = told_as(TextEmbeddingsFailure)
@@ -36,6 +37,7 @@ _about = APIRouter(
     tags=["text-embeddings-inference"], route_class=GuardedRoute, responses=_AS_FAILURES
 )
 
+_EVERY: list[Kind] = ["pooled", "sparse", "multivector", "pairs"]
 _InPath = Annotated[str, Path(max_length=256, description="As GET /v1/models lists them")]
 
 
@@ -109,12 +111,14 @@ class Info(FacadeReply):
     docker_label: None = None
 
 
+@router.post("/", response_model=list[list[float]])
 @router.post("/embed", response_model=list[list[float]])
 async def embed(body: EmbedRequest, service: Parts) -> Response:
-    """As POST /embed of text-embeddings-inference: one vector a text."""
+    """As POST /embed, and POST /, of text-embeddings-inference: one vector a text."""
     return await _answered(body, None, service, _ONE_VECTOR)
 
 
+@router.post("/tei/{model}", response_model=list[list[float]])
 @router.post("/tei/{model}/embed", response_model=list[list[float]])
 async def embed_by(model: _InPath, body: EmbedRequest, service: Parts) -> Response:
     """The same, by this model."""
@@ -166,8 +170,14 @@ async def info(service: Parts) -> Info:
 @_about.get("/tei/{model}/info")
 async def info_of(model: _InPath, service: Parts) -> Info:
     """The same, of this model."""
-    every: list[Kind] = ["pooled", "sparse", "multivector", "pairs"]
-    return _info(asked_model(model, every, service.settings), service)
+    return _info(asked_model(model, _EVERY, service.settings), service)
+
+
+@_about.get("/tei/{model}/health")
+async def health_of(model: _InPath, service: Parts) -> StatusReply:
+    """Whether there is this model."""
+    asked_model(model, _EVERY, service.settings)
+    return StatusReply(status="alive")
 
 
 router.include_router(_about)

@@ -17,6 +17,7 @@ from lexmax.vectors import Query, Vectors
 if TYPE_CHECKING:
     from lexmax.client import AsyncClient, Client
     from lexmax.collection import Collection
+    from lexmax.encoders import load
 
     create = Collection.create
     open = Collection.open
@@ -30,6 +31,7 @@ __all__ = [
     "Query",
     "Vectors",
     "create",
+    "load",
     "open",
 ]
 
@@ -40,5 +42,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in ("AsyncClient", "Client"):
         return getattr(import_module("lexmax.client"), name)
+    if name == "load":
+        return import_module("lexmax.encoders").load
     collection = import_module("lexmax.collection").Collection
     return collection if name == "Collection" else getattr(collection, name)

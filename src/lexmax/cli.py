@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 an error that the message explains, 2 the command line its
 130 stopped by Ctrl-C (run the same command again to go on).
 """
 
+import errno
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,9 +33,12 @@ from lexmax.cli_value import add_value_commands
 from lexmax.cli_version import add_front
 from lexmax.corpus_sources import DATASET_HELP
 from lexmax.errors import EvaluationError, LexmaxError
+from lexmax.terminal import prepare_streams, visible
 
 if TYPE_CHECKING:
     from lexmax.eval.outcomes import Evaluation
+
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 app = typer.Typer(
     name="lexmax",
@@ -239,16 +243,30 @@ add_front(app)
 
 def main() -> None:
     """Run the command line; every error of ours is one message on stderr and exit code 1."""
+    prepare_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except LexmaxError as error:
-        Console(stderr=True).print(
-            f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        _say(str(error))
         sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        _say(f"the output cannot be written ({error.strerror}); expected room for it; free some")
+        sys.stdout = None  # what is left in its buffer would fail again at the end
+        sys.exit(1)
+
+
+def _say(found: str) -> None:
+    Console(stderr=True).print(
+        f"error: {visible(found)}", style="red", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def _split(names: str) -> list[str]:

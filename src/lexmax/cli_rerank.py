@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lexmax.terminal import visible
+
 if TYPE_CHECKING:
     from lexmax.corpus import Reject
     from lexmax.types import Document
@@ -53,7 +55,9 @@ def rerank(
     Example: `lexmax rerank "how are segments stored?" passages.jsonl -k 5`
     """
     from lexmax.corpus import read_documents
+    from lexmax.results import check_query
 
+    check_query(query, 1 if k is None else k)
     documents = list(read_documents([source], on_reject=_refused))
     scores = _scores(query, [one.full_text for one in documents], model)
     order = np.argsort(-scores, kind="stable")[:k]
@@ -108,6 +112,6 @@ def _print_table(ranked: "list[tuple[Document, float]]") -> None:
     table.add_column("doc_id", style="bold", overflow="fold")
     table.add_column("document", overflow="fold")
     for rank, (document, score) in enumerate(ranked, start=1):
-        shown = Text(document.full_text[:_SHOWN_CHARS])
-        table.add_row(str(rank), f"{score:.4f}", Text(document.doc_id), shown)
+        shown = Text(visible(document.full_text[:_SHOWN_CHARS]))
+        table.add_row(str(rank), f"{score:.4f}", Text(visible(document.doc_id)), shown)
     Console().print(table)

@@ -27,10 +27,10 @@ from lexmax.passages import PassagePlan
 from lexmax.pipeline import CollectionEncoders
 from lexmax.reading import Reader
 from lexmax.relevance import IndexVersion
-from lexmax.results import Ranking, SearchResult, check_doc_ids, refuse_text
+from lexmax.results import Ranking, SearchResult, check_doc_ids, each_query
 from lexmax.searching import Asked, Searcher, Wanted, version_of
 from lexmax.stages import Conditions, Pipeline
-from lexmax.types import Document, Json
+from lexmax.types import Document, Json, each_document
 from lexmax.vectors import Query
 from lexmax.writing import Writer
 
@@ -167,11 +167,11 @@ class Collection:
         cannot be stored, the earlier thousands stay.
 
         Raises:
+            InputError: if one is no document.
             LockedError: if another process writes to this collection.
             DiskFullError: if there is no room; what was committed stays.
         """
-        refuse_text("documents", documents)
-        return self._writer.add(documents)
+        return self._writer.add(each_document(documents))
 
     def store(
         self, documents: Sequence[Document], *, ingest: tuple[str, int] | None = None
@@ -181,7 +181,7 @@ class Collection:
         `ingest`, (sources, entries consumed), lets an interrupted job go on from there; its
         documents are found once `flush` has built their segment.
         """
-        return self._writer.store(documents, ingest=ingest)
+        return self._writer.store(list(each_document(documents)), ingest=ingest)
 
     @property
     def fields(self) -> Fields:
@@ -320,7 +320,7 @@ class Collection:
 
     def search_batch(
         self,
-        queries: Sequence[str | Query],
+        queries: Iterable[str | Query],
         k: int,
         *,
         pipeline: Asked = None,
@@ -340,7 +340,7 @@ class Collection:
         allowed = None if doc_ids is None else check_doc_ids(doc_ids)
         self._writer.require_open()
         wanted = Wanted(k, 0, pipeline, None, allowed, None, min_relevance)
-        return self._searcher.search_batch(queries, wanted, filters=filter)
+        return self._searcher.search_batch(each_query(queries), wanted, filters=filter)
 
     def search_many(self, searches: Sequence[tuple[str | Query, Wanted]]) -> list[SearchResult]:
         """What `search` finds for each, all in the same state: `Searcher.search_many`."""

@@ -155,6 +155,11 @@ def _parsed(line: Line, parse: Parse) -> Document:
 
 def _open(source: Source, stack: ExitStack) -> BinaryIO:
     if source.path is None:
+        if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - closed by its parent
+            raise CorpusError(
+                "standard input is closed; expected documents, a line each; pipe them in, or name "
+                "a file"
+            )
         return sys.stdin.buffer
     try:
         return stack.enter_context(source.path.open("rb"))

@@ -3,6 +3,7 @@
 The one answer for every command that takes a corpus or a test collection.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,9 @@ _JSON_ENDINGS, _TABLE_ENDINGS = (".jsonl", ".ndjson", ".json"), (".tsv",)
 _BEIR_ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
 _MSMARCO_NAMES = ("collection.tsv", "msmarco-docs.tsv", "docs.tsv")
 
+# pathlib makes one slash of two.
+_URL = re.compile(r"(?:https?|s3|gs|hf|ftp):/", re.IGNORECASE)
+
 Kind = Literal["json", "columns", "parquet", "irds", "stdin"]
 
 
@@ -72,6 +76,11 @@ def _found(source: str | Path) -> list[Source]:
         return [Source("stdin", "stdin")]
     if is_irds(source):
         return [Source(str(source), "irds")]
+    if _URL.match(str(source)):
+        raise CorpusError(
+            f"{source}: is an address, and nothing is fetched; expected {NAMES}; fetch it, and "
+            "name the file"
+        )
     path = Path(source)
     if path.is_dir():
         return [Source(str(file), _kind(file) or "json", file) for file in _in_folder(path)]

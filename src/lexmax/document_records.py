@@ -16,6 +16,8 @@ Parse: TypeAlias = Callable[[bytes], Document]
 
 _ID_NAMES = ("_id", "id", "doc_id", "docid")
 _TEXT_NAMES = ("text", "contents", "body")
+_ID_HEADINGS = frozenset({*_ID_NAMES, "docno", "pid"})
+_TEXT_HEADINGS = frozenset({*_TEXT_NAMES, "passage", "document"})
 # pandas writes its index as such a column.
 _INDEX_NAME = "__index_level_"
 
@@ -23,7 +25,23 @@ _INDEX_NAME = "__index_level_"
 def columns_parser(first: bytes) -> Parse:
     """Reads lines of as many columns as the first one has."""
     n_columns = first.count(b"\t") + 1
-    return lambda content: _from_columns(content, n_columns)
+    heading = first if _is_heading(first) else None
+
+    def parse(content: bytes) -> Document:
+        if content == heading:
+            raise DocumentError(
+                "a heading, which tables of documents do not have; expected an id and a text; "
+                "nothing is lost by leaving it out"
+            )
+        return _from_columns(content, n_columns)
+
+    return parse
+
+
+def _is_heading(line: bytes) -> bool:
+    """Whether a line names the columns, as tables of others begin."""
+    names = line.decode("utf-8", "replace").strip().lower().split("\t")
+    return len(names) > 1 and names[0] in _ID_HEADINGS and names[-1] in _TEXT_HEADINGS
 
 
 def _from_columns(content: bytes, n_columns: int) -> Document:
@@ -62,6 +80,11 @@ def from_json(content: bytes) -> Document:
     except orjson.JSONDecodeError as error:
         _decoded(content)
         raise DocumentError(f"not JSON ({error}); expected one object a line") from error
+    if isinstance(fields, list):
+        raise DocumentError(
+            "JSON, but a list, not an object; expected one object a line, without brackets around "
+            "them; `jq -c .[]` writes it so"
+        )
     if not isinstance(fields, dict):
         raise DocumentError("JSON, but not an object; expected one object a line")
     return _from_fields(cast("dict[str, Any]", fields))

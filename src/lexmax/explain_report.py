@@ -20,6 +20,7 @@ from lexmax.explaining.explanation import (
     TokenMatch,
 )
 from lexmax.results import SearchResult
+from lexmax.terminal import visible
 
 _MOST_TERMS = 12
 _MOST_CHANGES = 12
@@ -99,12 +100,12 @@ def _listed(head: str, shown: Sequence[str], n: int) -> Text:
 def _document(document: DocumentExplanation, full: str) -> RenderableType:
     place = "not a hit" if document.rank is None else f"{document.rank}"
     score = "" if document.score is None else f"  score {document.score:.4f}"
-    title = Text(f"{place}  {document.doc_id}{score}", style="bold")
+    title = Text(f"{place}  {visible(document.doc_id)}{score}", style="bold")
     parts: list[RenderableType] = [Text(), Rule(title, align="left", style="dim")]
     if document.title:
-        parts.append(Text(document.title, style="cyan"))
+        parts.append(Text(visible(document.title), style="cyan"))
     if (passage := document.passage) is not None:
-        said = shorten(passage.text, 160, placeholder=" …")
+        said = visible(shorten(passage.text, 160, placeholder=" …"))
         parts.append(Text(f"characters {passage.start} to {passage.end}: {said}", style="dim"))
     if document.lost is not None:
         parts.append(Text(f"lost at {document.lost.stage}: {document.lost.reason}", style="yellow"))

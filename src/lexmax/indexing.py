@@ -128,6 +128,7 @@ class Rejects:
     ) -> None:
         """More than `most` are too many; `on_reject` is told of each."""
         self.count = 0
+        self.first: Reject | None = None
         self._on_reject = on_reject
         self._most = most
         self._waiting: list[bytes] = []
@@ -139,6 +140,7 @@ class Rejects:
             CorpusError: if it is one too many.
         """
         self.count += 1
+        self.first = self.first or reject
         self._on_reject(reject)
         if self.count > self._most:
             raise CorpusError(
@@ -267,10 +269,13 @@ def some_documents(documents: Iterator[Document], rejects: Rejects) -> Iterator[
     """
     first = next(documents, None)
     if first is None:
-        raise CorpusError(
-            f"found no document in the corpus, {rejects.count} entries cannot be stored; expected "
-            "at least one; nothing was written"
-        )
+        found, refused = "no document in the corpus", rejects.first
+        if refused is not None:
+            found += (
+                f": {rejects.count} entries cannot be stored, the first, {refused.source} line "
+                f"{refused.line_number}, because: {refused.reason}"
+            )
+        raise CorpusError(f"found {found}; expected at least one document; nothing was written")
     return chain([first], documents)
 
 

@@ -14,6 +14,7 @@ from lexmax.indexing import IndexReport
 from lexmax.merging import Extent, MergeReport
 from lexmax.rebuilding import RebuildReport
 from lexmax.results import SearchResult
+from lexmax.terminal import visible
 from lexmax.types import Json
 
 _SNIPPET_CHARS = 160
@@ -66,12 +67,15 @@ def print_result(result: SearchResult, console: Console) -> None:
     table.add_column("doc_id", style="bold", overflow="fold")
     table.add_column("document", overflow="fold")
     for hit in result.hits:
-        shown = Text(hit.title, style="cyan")
+        shown = Text(visible(hit.title), style="cyan")
         shown.append(" " * bool(hit.title))
         snippet = hit.text if hit.passage is None else hit.passage.text
-        shown.append(shorten(snippet, _SNIPPET_CHARS, placeholder=" …"), style="default")
+        snippet = visible(shorten(snippet, _SNIPPET_CHARS, placeholder=" …"))
+        shown.append(snippet, style="default")
         relevance = [] if hit.relevance is None else [f"{hit.relevance:.2f}"]
-        table.add_row(str(hit.rank), f"{hit.score:.4f}", *relevance, Text(hit.doc_id), shown)
+        table.add_row(
+            str(hit.rank), f"{hit.score:.4f}", *relevance, Text(visible(hit.doc_id)), shown
+        )
     console.print(table)
     spent = ", ".join(f"{name} {ms:.1f}" for name, ms in result.timings_ms.items())
     console.print(Text(f"{result.pipeline}: {spent}", style="dim"))

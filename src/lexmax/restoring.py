@@ -59,12 +59,16 @@ def restore(file: Path, folder: Path, *, encoders: Encoders | None = None) -> Re
         DiskFullError: if there is no room.
     """
     if not file.is_file():
-        raise InputError(f"{file}: no such file; expected a snapshot's; check the path")
+        found = "is a folder" if file.is_dir() else "no such file"
+        raise InputError(f"{file}: {found}; expected a snapshot's file; check the path")
     with storage_errors(file), file.open("rb") as opened, Restoring(folder) as restoring:
-        while piece := opened.read(_PIECE):
-            restoring.feed(piece)
-        restoring.check(encoders)
-        return restoring.publish()
+        try:
+            while piece := opened.read(_PIECE):
+                restoring.feed(piece)
+            restoring.check(encoders)
+            return restoring.publish()
+        except SnapshotError as error:
+            raise SnapshotError(f"{file}: {error}") from error
 
 
 class Restoring:

@@ -92,7 +92,7 @@ def check_query(asked: object, k: object) -> str:
     """
     vectors = asked.vectors if isinstance(asked, Query) else None
     query = asked.text if isinstance(asked, Query) else asked
-    if not isinstance(query, str) or not isinstance(k, int) or isinstance(k, bool):
+    if not isinstance(query, str) or not isinstance(k, int | np.integer) or isinstance(k, bool):
         raise QueryError(
             f"found a query of type {type(query).__name__} and a k of type {type(k).__name__}; "
             "expected a text and a whole number"
@@ -123,6 +123,25 @@ def refuse_text(name: str, values: object) -> None:
     """
     if isinstance(values, str | bytes):
         raise InputError(f"{name} is one text; expected a list; put it into brackets")
+
+
+def each_query(queries: Iterable[str | Query]) -> list[str | Query]:
+    """The queries as a list.
+
+    Raises:
+        InputError: if they are one text or a mapping, or one of them is no query.
+    """
+    refuse_text("queries", queries)
+    if isinstance(queries, Mapping):
+        raise InputError("queries is a mapping; expected a list; give its values, in their order")
+    found: list[object] = list(queries)
+    for place, query in enumerate(found):
+        if not isinstance(query, str | Query):
+            raise InputError(
+                f"queries[{place}] is of type {type(query).__name__}; expected texts, or values "
+                "of lexmax.Query; convert it"
+            )
+    return cast("list[str | Query]", found)
 
 
 def check_doc_ids(doc_ids: Iterable[object]) -> list[str]:

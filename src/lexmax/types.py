@@ -5,14 +5,14 @@ begins, so nothing is padded. Every value is checked once, when it is made; inne
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.errors import DocumentError, ShapeError
+from lexmax.errors import DocumentError, InputError, ShapeError
 from lexmax.vectors import Vectors
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -71,6 +71,25 @@ class Document:
     def full_text(self) -> str:
         """Title and text with a space between: what BEIR's convention gives to encoders."""
         return f"{self.title} {self.text}".strip()
+
+
+def each_document(documents: Iterable[Document]) -> Iterator[Document]:
+    """The documents, one after another, as long as they are some.
+
+    Raises:
+        InputError: if `documents` is no list or the like, or one of them is something else.
+    """
+    given: object = documents  # what others than type checkers let through
+    if isinstance(given, Document | str | bytes) or not isinstance(given, Iterable):
+        found = "one text" if isinstance(given, str | bytes) else f"one {type(given).__name__}"
+        raise InputError(f"documents is {found}; expected a list; put it into brackets")
+    for place, document in enumerate(cast("Iterable[object]", given)):
+        if not isinstance(document, Document):
+            raise InputError(
+                f"documents[{place}] is of type {type(document).__name__}; expected a "
+                "lexmax.Document; make one: lexmax.Document(doc_id, text, title, metadata)"
+            )
+        yield document
 
 
 def _check_dtype(name: str, array: NDArray[Any], expected: type[np.generic]) -> None:

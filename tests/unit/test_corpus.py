@@ -265,3 +265,19 @@ def test_cranfield_has_two_empty_documents(shared_data: Path) -> None:
     documents, rejects = read(shared_data / "cranfield")
     assert (len(documents), len(rejects)) == (1400, 0)
     assert sum(document.full_text == "" for document in documents) == 2
+
+
+@pytest.mark.parametrize(
+    ("heading", "row"),
+    [
+        (b"id\ttext", b"1\ta cat"),
+        (b"DocID\tTitle\tBody\r", b"1\tCats\ta cat"),
+        (b"docno\turl\ttitle\ttext", b"1\thttp://x\tCats\ta cat"),
+    ],
+)
+def test_a_heading_of_a_table_is_no_document(tmp_path: Path, heading: bytes, row: bytes) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_bytes(heading + b"\n" + row + b"\nid\t" + row.partition(b"\t")[2] + b"\n")
+    documents, (reject,) = read(path)
+    assert [(one.doc_id, one.text) for one in documents] == [("1", "a cat"), ("id", "a cat")]
+    assert (reject.line_number, reject.reason.partition(",")[0]) == (1, "a heading")

@@ -15,6 +15,8 @@ FORMATS = {
     "trec with tabs and runs of spaces": "q1\t0\td1\t2\nq1  0 d2\t 0\r\n\nq2 0 d/3🦊 1",
     "beir": "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\nq2\td/3🦊\t1\n",
     "beir without a header": "q1\td1\t2\nq1\td2\t0\nq2\td/3🦊\t1\n",
+    "beir as pandas writes it": "query-id\tcorpus-id\tscore\nq1\td1\t2.0\nq1\td2\t0.0\n"
+    "q2\td/3🦊\t1.0\n",
     "json": '{"query-id": "q1", "corpus-id": "d1", "score": 2}\n'
     '{"query-id": "q1", "corpus-id": "d2", "score": 0.0}\n'
     '{"query-id": "q2", "corpus-id": "d/3🦊", "score": 1}\n',

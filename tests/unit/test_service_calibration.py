@@ -140,3 +140,10 @@ def test_how_far_it_is_grows() -> None:
         watching.advance(stage, done, 10)
         seen.append(watch.job.counts.bytes_read)
     assert seen == [0, 250, 500, 500, 1000]
+
+
+def test_a_calibration_that_is_missing_shows_no_path(client: TestClient, tmp_path: Path) -> None:
+    reply = client.post(f"{PETS}/search", json={"query": "common", "min_relevance": 0.5})
+    assert reply.status_code == 422
+    assert "no calibration 'default'; found none" in reply.json()["detail"]
+    assert str(tmp_path) not in reply.text

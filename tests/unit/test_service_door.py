@@ -171,3 +171,47 @@ def test_requests_that_come_at_once_are_answered_in_turn(served: Served) -> None
             part = client.recv(1 << 16)
             assert part
             received += part
+
+
+OFFER = (
+    "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
+    "http2-settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+)
+
+
+def sent(served: Served, *parts: str, replies: int) -> str:
+    """What comes back for `parts`, sent one after another, once it holds as many replies."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE_S) as client:
+        for part in parts:
+            client.sendall(part.encode())
+            time.sleep(0.02)
+        while received.count(b"HTTP/1.1 ") < replies:
+            received += client.recv(1 << 16)
+    return received.decode()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("cut", [0, 20, 150, 300])
+def test_an_offer_to_speak_http_2_is_passed_over(
+    served: Served, *, chunked: bool, cut: int
+) -> None:
+    """As Java's HttpClient makes it, however the bytes arrive."""
+    length = "transfer-encoding: chunked" if chunked else f"content-length: {len(BODY)}"
+    body = f"{len(BODY):x}\r\n{BODY}\r\n0\r\n\r\n" if chunked else BODY
+    head = f"POST {SEARCH} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+    one = f"{head}{OFFER}{length}\r\n\r\n{body}"
+    received = sent(served, one[:cut], one[cut:] + one + "GET /health HTTP/1.1\r\n\r\n", replies=3)
+    statuses = [line for line in received.split("\r\n") if "HTTP/1.1 " in line]
+    assert [line[line.index("HTTP/1.1 ") :] for line in statuses] == ["HTTP/1.1 200 OK"] * 3
+
+
+def test_an_offer_is_turned_away_as_others_are(served: Served) -> None:
+    served.full = True
+    head = f"POST {SEARCH} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+    one = f"{head}{OFFER}content-length: {len(BODY)}\r\n\r\n{BODY}"
+    assert sent(served, one * 2, replies=2).count("HTTP/1.1 503") == 2
+
+
+def test_a_request_for_a_tunnel_is_refused(served: Served) -> None:
+    assert "HTTP/1.1 4" in sent(served, "CONNECT /health HTTP/1.1\r\nhost: a\r\n\r\n", replies=1)

@@ -13,7 +13,7 @@ import httpx
 from lexmax.client import asks, asks_jobs, asks_upkeep, jobs_async, replies, snapshot_files
 from lexmax.client.address import DEFAULT_URL, Address
 from lexmax.client.asks import Ask, Filter, InputType, PipelineOrName, Search
-from lexmax.client.failures import failure_of, failure_without_reply, unreadable
+from lexmax.client.failures import failure_of, failure_without_reply, require_open, unreadable
 from lexmax.client.job_values import JobStatus, Streamed
 from lexmax.client.retries import Retries
 from lexmax.client.values import (
@@ -320,6 +320,7 @@ class AsyncClient:
         raise AssertionError("count never ends")
 
     async def _once(self, ask: Ask[T]) -> T:
+        require_open(self._http)
         try:
             response = await self._http.request(ask.method, ask.path, content=ask.content)
         except httpx.HTTPError as error:

@@ -13,7 +13,7 @@ import httpx
 from lexmax.client import asks, asks_jobs, asks_upkeep, jobs_sync, replies, snapshot_files
 from lexmax.client.address import DEFAULT_URL, Address
 from lexmax.client.asks import Ask, Filter, InputType, PipelineOrName, Search
-from lexmax.client.failures import failure_of, failure_without_reply, unreadable
+from lexmax.client.failures import failure_of, failure_without_reply, require_open, unreadable
 from lexmax.client.job_values import JobStatus, Streamed
 from lexmax.client.retries import Retries
 from lexmax.client.values import (
@@ -379,6 +379,7 @@ class Client:
         raise AssertionError("count never ends")
 
     def _once(self, ask: Ask[T]) -> T:
+        require_open(self._http)
         try:
             response = self._http.request(ask.method, ask.path, content=ask.content)
         except httpx.HTTPError as error:

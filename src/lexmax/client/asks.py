@@ -16,7 +16,7 @@ from lexmax.client.values import (
 )
 from lexmax.errors import InputError
 from lexmax.results import SearchResult, refuse_text
-from lexmax.types import Document
+from lexmax.types import Document, each_document
 from lexmax.vectors import Query, Vectors
 
 T = TypeVar("T")
@@ -201,7 +201,7 @@ def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
     """The documents in their order, as many together as a service takes at once."""
     batch: list[Document] = []
     n_chars = 0
-    for document in documents:
+    for document in each_document(documents):
         size = len(document.text) + len(document.title) + _chars_of(document.vectors)
         if batch and (len(batch) == _MOST_DOCUMENTS or n_chars + size > _MOST_CHARS):
             yield batch

@@ -6,7 +6,7 @@ from typing import cast
 import httpx
 
 from lexmax.client.retries import UNREACHABLE
-from lexmax.errors import ClientError
+from lexmax.errors import ClientError, InputError
 
 _SHOWN = 200
 
@@ -24,6 +24,16 @@ def failure_of(response: httpx.Response) -> ClientError | None:
         request_id=response.headers.get("x-request-id", ""),
         retry_after_s=_retry_after_s(response),
     )
+
+
+def require_open(client: httpx.Client | httpx.AsyncClient) -> None:
+    """Refuse to ask by a client that was closed.
+
+    Raises:
+        InputError: if it was.
+    """
+    if client.is_closed:
+        raise InputError("the client is closed; expected an open one; make a new one")
 
 
 def failure_without_reply(error: httpx.HTTPError, address: str) -> ClientError:

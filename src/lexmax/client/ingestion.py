@@ -18,7 +18,7 @@ from lexmax.client.replies import UNREADABLE
 from lexmax.client.retries import Retries
 from lexmax.client.values import Stored
 from lexmax.errors import ClientError, InputError
-from lexmax.types import Document
+from lexmax.types import Document, each_document
 
 PIECE = 1 << 18
 NOTHING_NEW = 204
@@ -88,7 +88,7 @@ def document_lines(documents: Iterable[Document]) -> Iterator[bytes]:
         InputError: if one holds what JSON cannot.
     """
     piece = bytearray()
-    for document in documents:
+    for document in each_document(documents):
         try:
             said = json.dumps(document_body(document), ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError) as error:

@@ -79,8 +79,8 @@ def load_calibration(collection: Path, name: str) -> Calibration:
     if not path.is_file():
         known = ", ".join(calibration_names(collection)) or "none"
         raise CalibrationError(
-            f"{collection}: no calibration {name!r}; found {known}; make it with "
-            f"`lexmax calibrate {collection} DATASET_DIR --name {name}`"
+            f"no calibration {name!r}; found {known}; make it with `lexmax calibrate COLLECTION "
+            f"DATASET --name {name}`, or over HTTP by the collection's route calibrate"
         )
     with storage_errors(path):
         body = _checked_body(path, path.read_bytes())

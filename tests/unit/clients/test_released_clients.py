@@ -167,6 +167,7 @@ def test_openai(address: str) -> None:
 def test_huggingface_hub(address: str) -> None:
     hub = pytest.importorskip("huggingface_hub")
     found = hub.InferenceClient(f"{address}/embed").feature_extraction(TEXTS)
+    np.testing.assert_array_equal(hub.InferenceClient(address).feature_extraction(TEXTS), found)
     assert found.shape == (3, 16)
     one = hub.InferenceClient(f"{address}/tei/minilm-pooled/embed").feature_extraction(
         "a cat", normalize=True
