@@ -130,6 +130,20 @@ def test_content_leaves_special_tokens_out() -> None:
     assert given.ids.shape == (2, PAD_TO)
 
 
+def test_the_width_is_a_multiple_only_where_that_is_faster() -> None:
+    rows = rows_of([3, 5])
+    assert PaddedRows.of(rows, pad_id=0, pad_to=1).ids.shape == (2, 5)
+    assert PaddedRows.of(rows, pad_id=0, pad_to=4).ids.shape == (2, 8)
+    widths: list[int] = []
+
+    def model(ids: torch.Tensor, _: torch.Tensor) -> Any:
+        widths.append(ids.shape[1])
+        return SimpleNamespace(last_hidden_state=torch.ones(*ids.shape, 4))
+
+    states_of(backbone_of(model), rows)
+    assert widths == [5]
+
+
 def test_states_that_are_no_numbers_are_refused() -> None:
     def broken(ids: torch.Tensor, attention: torch.Tensor) -> Any:
         hidden = torch.ones(*ids.shape, 4)
