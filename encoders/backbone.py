@@ -20,7 +20,7 @@ from lexmax.encoders.turns import Turns
 from lexmax.errors import EncoderError
 
 PAD_TO = 8
-"""What widths of batches are a multiple of on a graphics processor, as tiles of its matrices are."""
+"""What widths of batches are a multiple of on a graphics processor."""
 
 # Of twice as many, the C library gives the memory of activations back to the system after each
 # layer, and a sixth of the time goes into page faults.
