@@ -125,9 +125,7 @@ class CandidateSearch:
         if wanted.n_living <= n + self._spared(source):
             return None
         if isinstance(source, FdeSource):
-            fde = _built(self.fde, "fde")
-            queries = TokenBatch(np.array([0, len(wanted.query)]), wanted.query)
-            return fde.nearest(fde.project(queries)[0], n, wanted.alive)[0]
+            return _by_encodings(_built(self.fde, "fde"), self.store.offsets, wanted, n)
         centroids = _built(self.centroids, "centroids")
         if isinstance(source, WarpSource):
             return warp_candidates(centroids, self.store, source, wanted.query, n, wanted.alive)
@@ -181,12 +179,29 @@ def _given(wanted: Wanted, n: int) -> Ordinals:
     return wanted.given[:n]
 
 
+def _by_encodings(fde: CandidateIndex, offsets: Ordinals, wanted: Wanted, n: int) -> Ordinals:
+    """Of documents with tokens: others are encoded as zeros, which many a document is below."""
+    queries = TokenBatch(np.array([0, len(wanted.query)]), wanted.query)
+    vector = fde.project(queries)[0]
+    found, _ = fde.nearest(vector, n, wanted.alive)
+    if len(_with_tokens(offsets, found)) < len(found):
+        has_tokens = np.diff(offsets) > 0
+        alive = has_tokens if wanted.alive is None else has_tokens & wanted.alive
+        found, _ = fde.nearest(vector, n, alive)
+    return found
+
+
+def _with_tokens(offsets: Ordinals, ordinals: Ordinals) -> Ordinals:
+    kept: Ordinals = ordinals[offsets[ordinals + 1] > offsets[ordinals]]
+    return kept
+
+
 def _by_centroids(
     centroids: CentroidIndex, source: CentroidSource, wanted: Wanted, n: int
 ) -> Ordinals:
     table = centroids.centroids.table(wanted.query)
     if wanted.alive is not None and wanted.n_living * _SPARED <= centroids.n_docs:
-        living = np.flatnonzero(wanted.alive)
+        living = _with_tokens(centroids.offsets, np.flatnonzero(wanted.alive))
         return centroids.scan(table, n, ordinals=living)[0]
     if _reads_lists(centroids, source, n):
         scanned = max(n, source.scanned or _SCANNED * n)

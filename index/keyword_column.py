@@ -207,7 +207,9 @@ def _column(n_docs: int, texts: Sequence[str], pairs: Pairs) -> KeywordColumn:
     terms, docs = np.divmod(flat, max(1, n_docs))
     freqs = np.bincount(terms, minlength=len(texts))
     frequent = freqs * _RARER >= n_docs
-    held = [np.unique(docs), *(docs[terms == term] for term in np.flatnonzero(frequent))]
+    ends = np.cumsum(freqs)
+    of_each = (docs[ends[term] - freqs[term] : ends[term]] for term in np.flatnonzero(frequent))
+    held = [np.unique(docs), *of_each]
     table = np.zeros((len(texts) + 1, 3), dtype=np.int64)
     table[1:, _TEXT] = np.cumsum([len(encoded[term]) for term in ascending])
     table[1:, _DOCS] = np.cumsum(np.where(frequent, 0, freqs))

@@ -67,6 +67,11 @@ class MultiVectorPlan:
         if self.fde_dim is not None and not 1 <= self.fde_dim <= _MOST_DIM:
             raise InputError(f"fde_dim is {self.fde_dim}; expected 1 to {_MOST_DIM}")
 
+    @property
+    def first_codec(self) -> Codec:
+        """How tokens are kept as they come: residuals need centroids, which need all tokens."""
+        return "int8" if self.codec.startswith("residual") else self.codec
+
     def to_json(self) -> dict[str, Json]:
         """What `from_json` reads: all but the threads."""
         return {

@@ -24,6 +24,9 @@ SETTING = "pooled_codec"
 """Under which a catalog keeps the codec; a collection that keeps none has int8."""
 CODES, SCALES = "pooled.codes.npy", "pooled.scales.npy"
 
+# Beyond it float32 cannot hold the products of 65,536 coordinates with themselves.
+_GREATEST: Mapping[PooledCodec, float] = {"int8": 1e16, "fp16": float(np.finfo(np.float16).max)}
+
 # Queries that pass the documents together: more would only take memory for what they find.
 _QUERIES = 256
 # A query's greatest coordinate in three digits of base 256, each in -128 to 127.
@@ -37,11 +40,8 @@ def check_pooled_codec(codec: str) -> PooledCodec:
     Raises:
         InputError: if there is none.
     """
-    if codec not in get_args(PooledCodec):
-        raise InputError(
-            f"found codec {codec!r} of pooled vectors; expected one of "
-            f"{', '.join(get_args(PooledCodec))}"
-        )
+    if codec not in (known := get_args(PooledCodec)):
+        raise InputError(f"found codec {codec!r} of pooled vectors; expected {' or '.join(known)}")
     return cast("PooledCodec", codec)
 
 
@@ -57,6 +57,19 @@ def kept_codec(setting: Json) -> PooledCodec:
         return check_pooled_codec(str(setting))
     except InputError as error:
         raise CorruptionError(f"the catalog: {error}; restore a backup") from error
+
+
+def check_storable(vector: NDArray[np.float32], codec: PooledCodec) -> None:
+    """Refuse a vector (dim,) that an index of this codec could not keep.
+
+    Raises:
+        ShapeError: if a number is too large.
+    """
+    if np.abs(vector).max(initial=0.0) > (greatest := _GREATEST[codec]):
+        raise ShapeError(
+            f"pooled holds a number beyond {greatest:g}; expected what {codec}, in which pooled "
+            "vectors are stored, can hold; normalise the vector"
+        )
 
 
 @dataclass(frozen=True, slots=True)

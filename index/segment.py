@@ -80,13 +80,15 @@ class Segment:
         pooled: NDArray[np.float32] | None = None,
         *,
         passages: NDArray[np.int32] | None = None,
+        token_codec: Codec = "int8",
         pooled_codec: PooledCodec = "int8",
     ) -> "Segment":
         """A segment that was never written: what makes pending documents searchable."""
+        store = None if tokens is None else TokenStore.from_batch(tokens, codec=token_codec)
         return Segment(
             serials,
             None if sparse is None else SparseIndex.build(sparse),
-            None if tokens is None else MultiVectorIndex(TokenStore.from_batch(tokens), None),
+            None if store is None else MultiVectorIndex(store, None),
             pooled=None if pooled is None else PooledIndex.from_vectors(pooled, codec=pooled_codec),
             passages=passages,
         )
@@ -187,7 +189,7 @@ class SegmentWriter:
             }
         if "multivector" in plan.encoders:
             self._tokens = TokenStoreWriter(
-                _token_folder(folder, staging, plan), _dim(plan), codec=_first_codec(plan)
+                _token_folder(folder, staging, plan), _dim(plan), codec=plan.multivector.first_codec
             )
         write_npy(folder / _SERIALS, plan.serials)
         sync_file(folder / _SERIALS)
@@ -357,14 +359,8 @@ def _silent(stage: str, done: int) -> None:
     """Nobody is told."""
 
 
-def _first_codec(plan: SegmentPlan) -> Codec:
-    """How tokens are written as they come: residuals need centroids, which need all tokens."""
-    codec = plan.multivector.codec
-    return "int8" if codec.startswith("residual") else codec
-
-
 def _token_folder(folder: Path, staging: Path, plan: SegmentPlan) -> Path:
-    return folder if _first_codec(plan) == plan.multivector.codec else staging
+    return folder if plan.multivector.first_codec == plan.multivector.codec else staging
 
 
 def _larger(a: CentroidIndex | None, b: CentroidIndex | None) -> CentroidIndex | None:

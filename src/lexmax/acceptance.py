@@ -9,6 +9,8 @@ from lexmax.index.catalog import Catalog
 from lexmax.index.declared import declared_fields
 from lexmax.index.fields import Fields, check_metadata
 from lexmax.index.passage_rows import SETTING as PASSAGES
+from lexmax.index.pooled import SETTING as POOLED_CODEC
+from lexmax.index.pooled import PooledCodec, check_storable, kept_codec
 from lexmax.pipeline import CollectionEncoders
 from lexmax.types import Document
 from lexmax.vectors import GivenRow
@@ -22,17 +24,20 @@ class Acceptance:
         fields: That are declared, with their types.
         given: Reads vectors as the collection's encoders would give them.
         splits: Whether documents are split into passages, which come without vectors.
+        pooled_codec: How pooled vectors are stored.
     """
 
     fields: Fields
     given: GivenReader
     splits: bool
+    pooled_codec: PooledCodec = "int8"
 
     @staticmethod
     def of(catalog: Catalog, encoders: CollectionEncoders) -> "Acceptance":
         """That of a collection as it is now."""
         splits = catalog.setting(PASSAGES) is not None
-        return Acceptance(declared_fields(catalog), encoders.given, splits)
+        codec = kept_codec(catalog.setting(POOLED_CODEC))
+        return Acceptance(declared_fields(catalog), encoders.given, splits, codec)
 
     def check(self, document: Document) -> None:
         """Refuse a document that cannot be stored.
@@ -61,6 +66,9 @@ class Acceptance:
     def _row(self, document: Document) -> GivenRow:
         try:
             row = self.given.row(document.vectors)
+            if row.pooled is not None:
+                # Once stored, a document that cannot be indexed would stop every search.
+                check_storable(row.pooled, self.pooled_codec)
         except ShapeError as error:
             raise DocumentError(f"document {document.doc_id!r}: {error}") from error
         if missing := self.given.missing(row):

@@ -4,7 +4,7 @@ import gzip
 import os
 import shutil
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ from lexmax.interchange.csr import beside, columns_of, write_csr
 from lexmax.interchange.vectors import CHUNK_DOCS, Outgoing, Progress, Quantiser, by_row
 from lexmax.passages import passage_texts
 from lexmax.types import SparseBatch, ranges
+
+_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,13 +301,20 @@ def _write_csr(
     with _replacing(path) as file:
         write_csr(outgoing, file, progress=progress)
         with _replacing(ids) as lines:
-            lines.writelines(f"{doc_id}\n".encode() for doc_id, _ in outgoing.documents())
+            lines.writelines(_lines(doc_id for doc_id, _ in outgoing.documents()))
         if named:
             with _replacing(terms) as lines:
-                lines.writelines(f"{term}\n".encode() for term in outgoing.terms)
+                lines.writelines(_lines(outgoing.terms))
         else:
             terms.unlink(missing_ok=True)
     return (path, ids, terms) if named else (path, ids)
+
+
+def _lines(names: Iterable[str]) -> Iterator[bytes]:
+    for place, name in enumerate(names):
+        # Whoever reads a text takes a first byte order mark off, so that of a name stands twice.
+        twice = place == 0 and name.startswith(_MARK)
+        yield f"{_MARK * twice}{name}\n".encode()
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from lexmax.encoders.shared_pass import Encoded
 from lexmax.errors import CorpusError
 from lexmax.index.centroids import suitable_number
 from lexmax.index.multivector_build import MultiVectorPlan, build_multivector
+from lexmax.index.pooled import check_pooled_codec
 from lexmax.index.sparse import SparseIndex
 from lexmax.index.token_codec import Codec
 from lexmax.index.tokens import TokenStore
@@ -71,7 +72,8 @@ def forecast(
     """
     wanted, registry = choice or IndexChoice(), encoders or Encoders()
     reader = CollectionEncoders(registry, wanted.specs).given
-    acceptance = Acceptance({}, reader, splits=wanted.passages is not None)
+    codec = check_pooled_codec(wanted.pooled_codec or "int8")
+    acceptance = Acceptance({}, reader, wanted.passages is not None, codec)
     n_docs, text_bytes, sample = _sampled(sources, watcher, acceptance)
     texts = Rows.of(sample, wanted.passages).texts
     n_rows = round(n_docs * len(texts) / len(sample))

@@ -19,6 +19,15 @@ Scale: TypeAlias = Literal["min-max", "z-score", "none"]
 Missing: TypeAlias = Literal["minimum", "zero"]
 
 
+def finite(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Scores in double precision; a sum beyond float32's range counts as its end.
+
+    Else differences of two such, by which scores are scaled, would be no numbers.
+    """
+    greatest = float(np.finfo(np.float32).max)
+    return np.clip(scores.astype(np.float64), -greatest, greatest)
+
+
 def reciprocal_rank(
     rankings: Sequence[NDArray[np.int64]],
     *,
@@ -82,7 +91,7 @@ def comb_mnz(rankings: Sequence[Row], *, scale: Scale = "min-max") -> Row:
         minlength=len(fused),
     )
     holders = np.bincount(places, minlength=len(fused))
-    return best_first(fused, (sums * holders).astype(np.float32), len(fused))
+    return best_first(fused, finite(sums * holders).astype(np.float32), len(fused))
 
 
 def behind(ranking: Row, others: NDArray[np.int64]) -> Row:
@@ -91,11 +100,11 @@ def behind(ranking: Row, others: NDArray[np.int64]) -> Row:
     Their scores say no more than that: they fall evenly, from below the ranking's last one.
     """
     ordinals, scores = ranking
-    last = float(scores[-1]) if len(scores) else 0.0
+    last = float(finite(scores[-1:])[0]) if len(scores) else 0.0
     # Float32 tells scores apart down to 2**-23 of their size, and others come by the thousand.
     step = 2.0**-20 * max(abs(last), 2.0**-10)
     below = last - step * np.arange(1, len(others) + 1)
-    return np.append(ordinals, others), np.append(scores, below.astype(np.float32))
+    return np.append(ordinals, others), np.append(scores, finite(below).astype(np.float32))
 
 
 def by_best_rank(rankings: Sequence[NDArray[np.int64]], depths: Sequence[int]) -> NDArray[np.int64]:
@@ -124,7 +133,7 @@ def _added(
     weighted = [w * share for w, share in zip(_or_ones(weights, rankings), shares, strict=True)]
     fused, places = np.unique(_documents(rankings), return_inverse=True)
     sums = np.bincount(places, weights=_numbers(weighted), minlength=len(fused))
-    return best_first(fused, (sums + offset).astype(np.float32), len(fused))
+    return best_first(fused, finite(sums + offset).astype(np.float32), len(fused))
 
 
 def _or_ones(weights: Sequence[float] | None, rankings: Sequence[object]) -> Sequence[float]:
@@ -140,7 +149,7 @@ def _numbers(arrays: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _scaled(scores: NDArray[np.float32], scale: Scale) -> NDArray[np.float64]:
-    values = scores.astype(np.float64)
+    values = finite(scores)
     if scale == "none" or len(values) == 0:
         return values
     if scale == "min-max":

@@ -29,6 +29,7 @@ from lexmax.index.document_rows import UpsertCount
 from lexmax.index.failures import storage_errors
 from lexmax.index.fields import Fields, check_fields
 from lexmax.index.layout import Layout
+from lexmax.index.pooled import check_pooled_codec
 from lexmax.pipeline import CollectionEncoders, encoder_specs
 from lexmax.sample_queries import keep_sample_queries, read_sample_queries
 from lexmax.types import Document
@@ -280,10 +281,9 @@ def _acceptance(
     layout = Layout(path)
     if not layout.catalog.is_file():
         wanted = choice or IndexChoice()
-        specs = wanted.specs
-        return Acceptance(
-            fields, CollectionEncoders(registry, specs).given, wanted.passages is not None
-        )
+        given = CollectionEncoders(registry, wanted.specs).given
+        codec = check_pooled_codec(wanted.pooled_codec or "int8")
+        return Acceptance(fields, given, wanted.passages is not None, codec)
     catalog = Catalog.open(layout.catalog)
     try:
         specs = encoder_specs(catalog.setting("encoders"))

@@ -19,10 +19,12 @@ from lexmax.index.attributes import Attributes
 from lexmax.index.catalog import Catalog
 from lexmax.index.declared import attributes_of
 from lexmax.index.fields import Fields
+from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.passage_rows import SETTING as PASSAGES
 from lexmax.index.pooled import SETTING as POOLED_CODEC
 from lexmax.index.pooled import PooledCodec, kept_codec
 from lexmax.index.segment import Segment
+from lexmax.index.token_codec import Codec
 from lexmax.passages import PassagePlan, Rows, Spans
 from lexmax.pipeline import CollectionEncoders
 from lexmax.types import SparseBatch, TokenBatch, absent
@@ -40,6 +42,19 @@ class _Fitted:
 
 
 @dataclass(frozen=True, slots=True)
+class _Codecs:
+    """How vectors are kept in memory: as segments keep them, where that needs no centroids."""
+
+    tokens: Codec
+    pooled: PooledCodec
+
+    @staticmethod
+    def of(catalog: Catalog) -> "_Codecs":
+        plan = MultiVectorPlan.from_json(catalog.setting("multivector"))
+        return _Codecs(plan.first_codec, kept_codec(catalog.setting(POOLED_CODEC)))
+
+
+@dataclass(frozen=True, slots=True)
 class _Lot:
     """Some pending documents: what is encoded, the encodings, and the segment made of these.
 
@@ -50,7 +65,7 @@ class _Lot:
     inputs: Inputs
     encoded: Encoded
     spans: Spans | None
-    codec: PooledCodec
+    codecs: _Codecs
 
     @staticmethod
     def of(
@@ -58,18 +73,19 @@ class _Lot:
         inputs: Inputs,
         encoded: Encoded,
         spans: Spans | None,
-        codec: PooledCodec,
+        codecs: _Codecs,
     ) -> "_Lot":
-        """Indexes what was encoded; `serials` are those of the texts, `codec` of pooled vectors."""
+        """Indexes what was encoded; `serials` are those of the texts."""
         segment = Segment.in_memory(
             serials,
             encoded.sparse,
             encoded.tokens,
             encoded.pooled,
             passages=spans,
-            pooled_codec=codec,
+            token_codec=codecs.tokens,
+            pooled_codec=codecs.pooled,
         )
-        return _Lot(segment, inputs, encoded, spans, codec)
+        return _Lot(segment, inputs, encoded, spans, codecs)
 
     def then(self, other: "_Lot") -> "_Lot":
         """Both as one."""
@@ -81,7 +97,7 @@ class _Lot:
             self.inputs.then(other.inputs),
             _joined(self.encoded, other.encoded),
             spans,
-            self.codec,
+            self.codecs,
         )
         return replace(joined, segment=_with_columns(joined.segment, self, other))
 
@@ -145,8 +161,8 @@ class Pending:
         part = InputPart(
             inputs, sparse=fitted.encoder, multivector=wanted.multivector, pooled=wanted.pooled
         )
-        codec = kept_codec(catalog.setting(POOLED_CODEC))
-        lot = _Lot.of(serials[rows.places], inputs, part.encode(), rows.spans, codec)
+        codecs = _Codecs.of(catalog)
+        lot = _Lot.of(serials[rows.places], inputs, part.encode(), rows.spans, codecs)
         return _merged([*lots, lot]), fitted
 
     def _refitted(self, catalog: Catalog, new: Inputs) -> _Fitted:
@@ -184,7 +200,7 @@ def _with_terms(lot: _Lot, encoder: SparseEncoder | None) -> _Lot:
     """The lot with term weights by other constants; the other signals have none."""
     terms = InputPart(lot.inputs, sparse=encoder, multivector=None).encode().sparse
     encoded = Encoded(terms, lot.encoded.tokens, lot.encoded.pooled)
-    made = _Lot.of(lot.segment.serials, lot.inputs, encoded, lot.spans, lot.codec)
+    made = _Lot.of(lot.segment.serials, lot.inputs, encoded, lot.spans, lot.codecs)
     segment = replace(made.segment, attributes=lot.segment.attributes)
     return replace(made, segment=segment)
 

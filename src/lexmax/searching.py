@@ -343,6 +343,11 @@ def _deadline(wanted: Wanted) -> Deadline:
 
 
 def _require_terms(answer: Answer, row: int, text: str) -> None:
+    if answer.queries.is_empty(row) and not text.strip():
+        raise QueryError(
+            "the query's vectors have nothing to search for: no term with a weight above 0, no "
+            "token, no pooled vector but zeros; expected one that the pipeline searches by"
+        )
     if answer.queries.is_empty(row):
         raise QueryError(
             f"query {text[:80]!r} has no term to search for, only stop words or "

@@ -161,7 +161,13 @@ def _check_weights(weights: TermWeights) -> None:
     terms: list[object] = list(weights)
     kinds = {type(term) for term in terms}
     if not (kinds <= {str} or kinds <= {int}):
-        raise ShapeError("sparse has terms that are neither all names nor all ids; expected one")
+        found = ", ".join(sorted({kind.__name__ for kind in kinds}))
+        raise ShapeError(
+            f"sparse has terms of type {found:.80}, neither all names nor all ids; expected str or "
+            "int; convert them, arrays by `tolist`"
+        )
+    if "" in terms:
+        raise ShapeError("sparse has a term without a name; expected at least one character")
     if kinds == {int}:
         ids = cast("Mapping[int, float]", weights)
         if min(ids) < 0 or max(ids) > _LARGEST_TERM_ID:

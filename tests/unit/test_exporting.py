@@ -21,6 +21,7 @@ from lexmax.index.layout import Layout
 from lexmax.interchange import csr
 from lexmax.merging import COMPACT
 from lexmax.types import Document
+from lexmax.vectors import Vectors
 
 TEXTS = {"1": "Running dogs run", "2": "the quick dog", "gone": "unseen words", "3": "Élan, élan!"}
 
@@ -125,6 +126,18 @@ def test_a_scale_is_kept(stemmed: Collection, tmp_path: Path) -> None:
 def test_a_scale_that_is_none_is_refused(stemmed: Collection, tmp_path: Path, scale: float) -> None:
     with pytest.raises(InputError, match="number above 0"):
         export_vectors(stemmed, tmp_path / "out", form="ciff", watcher=Silent(), scale=scale)
+
+
+def test_a_mark_that_begins_the_first_name_is_kept(tmp_path: Path) -> None:
+    """Byte order marks are no part of the text that they begin, unless they stand twice."""
+    marked = "\ufeffname"
+    with Collection.create(tmp_path / "ix", sparse="impacts", multivector=None) as collection:
+        vectors = Vectors({marked: 2.0})
+        collection.add([Document(marked, "", vectors=vectors), Document("b", "", vectors=vectors)])
+        export(collection, tmp_path / "out.npz", "csr")
+    import_vectors(tmp_path / "out.npz", tmp_path / "back", form="csr", watcher=Silent())
+    with Collection.open(tmp_path / "back") as back:
+        assert [hit.doc_id for hit in back.search(marked).hits] == [marked, "b"]
 
 
 def test_csr_has_no_scale(stemmed: Collection, tmp_path: Path) -> None:

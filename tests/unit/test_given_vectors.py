@@ -1,5 +1,6 @@
 """Vectors that come with documents and queries: pending, in segments, merged, rebuilt, refused."""
 
+import re
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from lexmax.creating import IndexChoice
 from lexmax.encoders import Encoders
 from lexmax.errors import CorruptionError, DocumentError, EncoderError, QueryError, ShapeError
 from lexmax.index.layout import Layout
+from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.verification import verify
 from lexmax.indexing import index_corpus
 from lexmax.merging import COMPACT
@@ -194,6 +196,28 @@ def test_queries_without_text_say_what_they_lack(tmp_path: Path) -> None:
             collection.search(Query())
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "nothing"),
+    [
+        ("sparse", Vectors({"sail": 0.0})),
+        ("multivector", Vectors(tokens=[])),
+        ("pooled", Vectors(pooled=np.zeros(16))),
+    ],
+)
+def test_vectors_without_anything_to_search_for(
+    tmp_path: Path, pipeline: str, nothing: Vectors
+) -> None:
+    with create(tmp_path / "c") as collection:
+        collection.add([document(0)])
+        with pytest.raises(QueryError, match="vectors have nothing to search for"):
+            collection.search(Query(vectors=nothing), pipeline=pipeline)
+
+
+def test_terms_of_arrays_are_told_by_their_type() -> None:
+    with pytest.raises(ShapeError, match=r"terms of type int64, .*expected str or int; .*tolist"):
+        Vectors({np.int64(7): 1.0})  # type: ignore[dict-item]
+
+
 def document_of_pooled() -> Document:
     return Document("a", "words", vectors=Vectors(pooled=np.ones(16)))
 
@@ -215,6 +239,42 @@ def test_documents_whose_vectors_do_not_fit_are_refused(
         with pytest.raises(DocumentError, match=message):
             collection.add([document(0), Document("bad", "", vectors=given)])
         assert collection.n_docs == 0
+
+
+@pytest.mark.parametrize(("codec", "greatest"), [("fp16", 65504.0), ("int8", 1e16)])
+def test_pooled_vectors_that_the_codec_cannot_hold_are_refused(
+    tmp_path: Path, codec: str, greatest: float
+) -> None:
+    """Else searches and builds would fail ever after: a document is indexed once it is stored."""
+    only_pooled = {"sparse": None, "multivector": None, "pooled": "given-pooled?dim=2"}
+    with create(tmp_path / "c", **only_pooled, pooled_codec=codec, neighbours=2) as collection:
+        least, most = [1.0, 0.0], [greatest, -greatest]
+        collection.add([Document("a", "", vectors=Vectors(pooled=least))])
+        collection.add([Document("b", "", vectors=Vectors(pooled=most))])
+        beyond = Vectors(pooled=[0.0, -1.001 * greatest])
+        with pytest.raises(
+            DocumentError, match=rf"'c': pooled .*{re.escape(f'{greatest:g}')}.*{codec}"
+        ):
+            collection.add([Document("c", "", vectors=beyond)])
+        for _ in range(2):
+            assert list(scores(collection.search(Query(vectors=Vectors(pooled=least))))) == [
+                "b",
+                "a",
+            ]
+            collection.flush()
+
+
+def test_pending_tokens_score_as_those_of_a_segment(tmp_path: Path) -> None:
+    for codec in ("int8", "fp16"):
+        plan = MultiVectorPlan(codec=codec)
+        with create(tmp_path / codec, sparse=None, pooled=None, plan=plan) as collection:
+            collection.add(
+                [Document(f"d{i}", "", vectors=Vectors(tokens=vectors(i).tokens)) for i in range(9)]
+            )
+            asked = Query(vectors=Vectors(tokens=vectors(99).tokens))
+            pending = scores(collection.search(asked, 9, pipeline="multivector-exact"))
+            collection.flush()
+            assert scores(collection.search(asked, 9, pipeline="multivector-exact")) == pending
 
 
 def test_an_index_that_is_not_there_takes_no_vectors(tmp_path: Path) -> None:
@@ -252,7 +312,8 @@ def test_a_document_of_no_terms_and_no_tokens_is_kept(tmp_path: Path) -> None:
         ({"sparse": {"a": 1e300}}, "infinite"),
         ({"sparse": {"a": 10**400}}, "infinite"),
         ({"pooled": [10**400]}, "no such array"),
-        ({"sparse": {"a": 1, 2: 1}}, "neither"),
+        ({"sparse": {"a": 1, 2: 1}}, "of type int, str, neither"),
+        ({"sparse": {"a": 1, "": 1}}, "a term without a name"),
         ({"tokens": [[1, 2], [1]]}, "tokens is no such array"),
         ({"tokens": [1, 2]}, "vectors of one length"),
         ({"tokens": [["a"]]}, "tokens is no such array"),

@@ -202,6 +202,21 @@ def test_documents_without_tokens_are_found_by_no_query() -> None:
         np.testing.assert_array_equal(hits.row(0)[0], expected)
 
 
+@pytest.mark.parametrize("source", [fde, centroids])
+@pytest.mark.parametrize("n_living", [12, 300])
+def test_documents_without_tokens_do_not_take_the_places_of_candidates(
+    source: Source, n_living: int
+) -> None:
+    """Estimates of documents that point away from the query are below those of no tokens."""
+    full = _tokens(300)
+    ones = np.ones((1, DIM), np.float32)
+    rows = [np.zeros((0, DIM), np.float32) if i % 2 else -np.abs(full.row(i)) for i in range(300)]
+    index = built(TokenStore.from_batch(TokenBatch.from_rows(rows, DIM)))
+    alive = np.arange(300) < n_living
+    hits = index.search(TokenBatch.from_rows([ones], DIM), 5, engine=source(5), alive=alive)
+    assert len(hits.row(0)[0]) == 5
+
+
 def test_an_empty_store_has_no_candidates_and_no_hits() -> None:
     store = TokenStore.from_batch(TokenBatch.from_rows([], DIM))
     index = build_multivector(store)

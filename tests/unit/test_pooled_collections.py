@@ -256,7 +256,7 @@ def test_the_batch_job_keeps_to_the_codec(tmp_path: Path, cheap_encoders: Encode
 
 
 def test_codecs_that_cannot_be(tmp_path: Path, cheap_encoders: Encoders) -> None:
-    with pytest.raises(InputError, match="found codec 'int4' of pooled vectors; expected one of"):
+    with pytest.raises(InputError, match="found codec 'int4' of pooled vectors; expected int8"):
         create(tmp_path / "c", cheap_encoders, pooled_codec="int4")
     with pytest.raises(InputError, match="stored as fp16, and there is no pooled encoder"):
         Collection.create(tmp_path / "c", pooled_codec="fp16", encoders=cheap_encoders)

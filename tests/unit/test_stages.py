@@ -86,6 +86,10 @@ def test_presets_are_what_their_json_says(name: str) -> None:
             "feedback is for multivector, which no retrieve stage searches; expected sparse",
         ),
         ({"preset": "sparse", "rerank": [{"by": "maxsim", "carve": float("nan")}]}, "carve"),
+        (
+            {"preset": "sparse", "rerank": [{"by": "maxsim", "carve": 0}]},
+            r"carve: .*greater than 0",
+        ),
         ({"preset": "hybrid", "fuse": {"method": "weighted-sum", "weights": [1, -1]}}, "weights.1"),
         (["sparse"], "found a list; expected a mapping"),
     ],

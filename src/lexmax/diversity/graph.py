@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.errors import ShapeError
-from lexmax.fusion import Row, weighted_sum
+from lexmax.fusion import Row, finite, weighted_sum
 from lexmax.index.neighbours import Edges
 from lexmax.types import best_first
 
@@ -124,7 +124,7 @@ def blended(found: Row, graph: Row, *, weight: float = 0.3) -> Row:
 
 
 def _scaled(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    values = scores.astype(np.float64)
+    values = finite(scores)
     span = np.ptp(values) if len(values) else 0.0
     if span == 0:
         return np.ones(len(values))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.errors import ShapeError
+from lexmax.fusion import finite
 
 
 def mmr(
@@ -50,7 +51,7 @@ def mmr(
 
 def from_scores(scores: NDArray[np.floating]) -> NDArray[np.float64]:
     """Scores scaled to 0 (least) to 1 (greatest), (n,); all 1 where all are equal."""
-    values = np.asarray(scores, np.float64)
+    values = finite(scores)
     span = np.ptp(values) if len(values) else 0.0
     return (values - values.min()) / span if span > 0 else np.ones(len(values))
 

@@ -46,7 +46,7 @@ class Trace:
 
     rankings: Mapping[int, Hits] = field(default_factory=dict[int, Hits])
     fused: dict[str, Mapping[int, Hits]] = field(default_factory=dict[str, Mapping[int, Hits]])
-    depths: Mapping[int, int] = field(default_factory=dict[int, int])
+    depths: dict[int, int] = field(default_factory=dict[int, int])
     fed_back: Mapping[Signal, Hits] = field(default_factory=dict[Signal, Hits])
     changed: EncodedQueries | None = None
     judged: Judged | None = None

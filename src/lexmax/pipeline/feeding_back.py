@@ -1,6 +1,6 @@
 """How do documents that were found change the queries? `lexmax.feedback` over stored vectors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +102,9 @@ def _tokens(
     query: NDArray[np.float32],
     ordinals: NDArray[np.int64],
 ) -> NDArray[np.float32]:
+    if len(ordinals) == 0:
+        # Where nothing is stored, nothing says of how many dimensions it would be.
+        return query
     documents = snapshot.token_rows(ordinals)
     if isinstance(feedback, ColbertPrf):
         found = tokens.representatives(
@@ -132,11 +135,11 @@ def _importance(snapshot: Snapshot) -> tokens.Importance:
 def _pooled(
     feedback: Feedback, snapshot: Snapshot, queries: NDArray[np.float32], hits: Hits
 ) -> NDArray[np.float32]:
-    rows: Sequence[NDArray[np.float32]] = [
-        _moved(feedback, query, snapshot.pooled_rows(_first(feedback, hits, i)[0]))
-        for i, query in enumerate(queries)
-    ]
-    return np.stack(rows) if rows else queries
+    moved = queries.copy()
+    for i, query in enumerate(queries):
+        if len(ordinals := _first(feedback, hits, i)[0]):
+            moved[i] = _moved(feedback, query, snapshot.pooled_rows(ordinals))
+    return moved
 
 
 def _moved(

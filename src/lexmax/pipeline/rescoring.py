@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexmax.encoders import MultiVectorEncoder
+from lexmax.fusion import Row, behind
 from lexmax.index.carving import carved
 from lexmax.index.snapshot import Snapshot
 from lexmax.index.tokens import TokenStore
+from lexmax.pipeline.fusing import cut
 from lexmax.pipeline.queries import EncodedQueries
 from lexmax.stages import MaxSim, OtherSignal
 from lexmax.types import Hits, best_first
@@ -22,19 +24,26 @@ def rescore(
 ) -> Hits:
     """The best of each query by what the stage reads; the others are left out.
 
-    Queries that the signal says nothing of keep the order that they had.
+    Queries that the signal says nothing of keep the order that they had; documents that it says
+    nothing of keep it behind those that it scores.
     """
     return reordered(hits, max(stage.depth, k), _scorer(stage, snapshot, queries))
 
 
 def reordered(hits: Hits, depth: int, score: Scorer) -> Hits:
-    """The first `depth` hits of each query by new scores; None for a query keeps the old ones."""
-    rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    """The first `depth` hits of each query by new scores; None for a query keeps the old ones.
+
+    Documents whose new score is -inf, which is none, go behind the others (`fusion.behind`).
+    """
+    rows: list[Row] = []
     for i in range(len(hits)):
-        ordinals, scores = hits.row(i)
-        ordinals, scores = ordinals[:depth], scores[:depth]
+        ordinals, scores = cut(hits.row(i), depth)
         found = score(i, ordinals)
-        rows.append(best_first(ordinals, scores if found is None else found, len(ordinals)))
+        if found is None or not (scored := found > -np.inf).any():
+            rows.append(best_first(ordinals, scores, len(ordinals)))
+        else:
+            best = best_first(ordinals[scored], found[scored], len(ordinals))
+            rows.append(behind(best, ordinals[~scored]))
     return Hits.from_rows(rows, max((len(row[0]) for row in rows), default=0))
 
 

@@ -252,7 +252,9 @@ class _Running:
         given = sum(map(n_hits, rankings.values()))
         with self._record.stage("fuse", given=given) as made:
             made.rankings = rankings
-            depths = self._record.trace.depths = {i: self._fused_rows(i) for i in rankings}
+            depths = {i: self._fused_rows(i) for i in rankings}
+            # Before feedback others may have been fused than after it.
+            self._record.trace.depths |= depths
             hits = made.hits = fuse(self._pipeline.fuse, rankings, depths)
         return hits
 

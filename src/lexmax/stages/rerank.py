@@ -12,7 +12,7 @@ class MaxSim(Stage):
 
     by: Literal["maxsim"] = "maxsim"
     depth: Depth = Field(default=100, description="Documents to score, at least k")
-    carve: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+    carve: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None,
         description=(
             "Query tokens whose product with an earlier one is at least so much are first summed "
