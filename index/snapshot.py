@@ -340,7 +340,14 @@ class Snapshot:
         read: Callable[[Part, NDArray[np.int64]], NDArray[Number]],
     ) -> NDArray[Number]:
         values = np.zeros(len(ordinals), dtype=dtype)
+        if len(ordinals) == 0:
+            return values
+        greatest = int(ordinals.max())
         for part in self.parts:
+            if part.base == 0 and greatest < len(part.segment):
+                return read(part, ordinals)
+            if part.base > greatest:
+                break
             mine = (ordinals >= part.base) & (ordinals < part.base + len(part.segment))
             if mine.any():
                 values[mine] = read(part, ordinals[mine] - part.base)
