@@ -117,8 +117,11 @@ def _encode(encoder: MiniLm, parts: Sequence[Sequence[str]]) -> None:
 def _batches(encoder: MiniLm, texts: Sequence[str]) -> list[PaddedRows]:
     rows: TokenRows = encoder.document_head().rows(texts)
     plan = encoder.backbone.batches([len(row) for row in rows.ids])
-    pad_id = encoder.backbone.pad_id
-    return [PaddedRows.of([rows.ids[i] for i in batch], pad_id=pad_id) for batch in plan]
+    backbone = encoder.backbone
+    return [
+        PaddedRows.of([rows.ids[i] for i in batch], pad_id=backbone.pad_id, pad_to=backbone.pad_to)
+        for batch in plan
+    ]
 
 
 def _bare(encoder: MiniLm, batches: Sequence[PaddedRows]) -> None:

@@ -20,6 +20,8 @@ from lexmax.encoders.turns import Turns
 from lexmax.errors import EncoderError
 
 PAD_TO = 8
+"""What widths of batches are a multiple of on a graphics processor."""
+
 # Of twice as many, the C library gives the memory of activations back to the system after each
 # layer, and a sixth of the time goes into page faults.
 BATCH_TOKENS = 1024
@@ -74,18 +76,20 @@ class PaddedRows:
         *,
         pad_id: int,
         attended: Sequence[int] | NDArray[np.int64] | None = None,
+        pad_to: int = PAD_TO,
     ) -> "PaddedRows":
-        """All rows, padded to the longest one and, where lengths differ, to a multiple of 8.
+        """All rows, padded to the longest one and, where lengths differ, to a multiple.
 
         Args:
             rows: Token ids of each text, int64 (its tokens,).
             pad_id: Stands behind the end of a row.
+            pad_to: What the width is a multiple of.
             attended: How many leading tokens of each row others may attend to; None for all.
         """
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
         width = int(lengths.max(initial=0))
         if width != int(lengths.min(initial=width)):
-            width = -(-width // PAD_TO) * PAD_TO
+            width = -(-width // pad_to) * pad_to
         ids = np.full((len(rows), width), pad_id, dtype=np.int64)
         for i, row in enumerate(rows):
             ids[i, : len(row)] = row
@@ -108,7 +112,7 @@ class PaddedRows:
 class Backbone:
     """A transformer that gives states to sinks; may be used from many threads.
 
-    Batches hold rows of similar length, padded to multiples of 8, within a budget of tokens.
+    Batches hold rows of similar length, padded to one width, within a budget of tokens.
 
     Attributes:
         model: The transformer; its weights are float32.
@@ -171,6 +175,11 @@ class Backbone:
         """Tokens of one batch, padding counted."""
         return BATCH_TOKENS if self.device.type == "cpu" else _BATCH_TOKENS_ON_GPU
 
+    @property
+    def pad_to(self) -> int:
+        """What the width of a batch is a multiple of; a CPU would only compute the padding."""
+        return 1 if self.device.type == "cpu" else PAD_TO
+
     def run(
         self,
         rows: Sequence[NDArray[np.int64]],
@@ -199,7 +208,7 @@ class Backbone:
         """Which rows of these lengths go through the model together; empty ones are left out."""
         sizes = np.asarray(lengths, dtype=np.int64)
         filled = np.flatnonzero(sizes)
-        padded = -(-sizes[filled] // PAD_TO) * PAD_TO
+        padded = -(-sizes[filled] // self.pad_to) * self.pad_to
         return [filled[batch] for batch in plan_batches(padded, max_tokens=self.batch_tokens)]
 
     def hidden(self, given: PaddedRows) -> torch.Tensor:
@@ -230,7 +239,8 @@ class Backbone:
         rows: Sequence[NDArray[np.int64]],
         seen: NDArray[np.int64] | None,
     ) -> States:
-        given = PaddedRows.of(rows, pad_id=self.pad_id, attended=seen).to(self.device)
+        given = PaddedRows.of(rows, pad_id=self.pad_id, attended=seen, pad_to=self.pad_to)
+        given = given.to(self.device)
         with self._turns, inference(self.device, self.dtype):
             hidden = self.hidden(given).float()
         if not bool(torch.isfinite(hidden.sum())):

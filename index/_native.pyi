@@ -97,6 +97,11 @@ def fde_encode(vectors: Annotated[NDArray[numpy.float32], dict(shape=(None, None
     Write the fixed-dimensional encoding of each text to a row of `out`, which is zeroed.
     """
 
+def found_scores(ordinals: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], scores: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], wanted: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> list[float | None]:
+    """
+    The score of each wanted document in a ranking; None where it is not there.
+    """
+
 def scan_int8(query: Annotated[NDArray[numpy.int8], dict(shape=(None,), order='C', device='cpu', writable=False)], codes: Annotated[NDArray[numpy.int8], dict(shape=(None, None), order='C', device='cpu', writable=False)], scales: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], alive: Annotated[NDArray[numpy.bool_], dict(shape=(None,), order='C', device='cpu', writable=False)] | None, ordinals: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu')], scores: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')], threads: int = 1, path: str = 'auto') -> int:
     """
     Write the living vectors with the greatest products with a query, best first; how many were found.

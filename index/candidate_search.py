@@ -1,6 +1,7 @@
 """Which documents does each source of an engine propose? The few that MaxSim then scores."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
@@ -45,6 +46,8 @@ _SPARED = 20
 # Of so few documents, one of so many, the best are not the nearest of all: candidates and lists
 # are this many times more.
 _STRICT, _ENLARGED = 5, 2
+# Fewer queries than these are over before threads are there.
+_SHARED_FROM = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,24 @@ class CandidateSearch:
                 return None
             found.append(ordinals)
         return np.unique(np.concatenate(found))
+
+    def of_each(
+        self, engine: MultiVectorEngine, wanted: Sequence[Wanted], *, threads: int = 1
+    ) -> list[Ordinals | None]:
+        """`candidates` of every query; None for one without tokens too.
+
+        Raises:
+            QueryError: as `candidates`.
+        """
+
+        def found(one: Wanted) -> Ordinals | None:
+            return self.candidates(engine, one) if len(one.query) else None
+
+        if threads <= 1 or len(wanted) < _SHARED_FROM:
+            return [found(one) for one in wanted]
+        # Nearly all of the time goes by in kernels, which let other threads run.
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(found, wanted))
 
     def _automatic(self) -> Sequence[Source]:
         if self.centroids is not None:

@@ -22,7 +22,9 @@ from lexmax.types import Document
 
 KEPT_BYTES: Final = 32_000_000
 
-_Row: TypeAlias = tuple[str, str, str, str]
+Row: TypeAlias = tuple[str, str, str, str]
+"""A document as the catalog has it: its id, text and title, and its metadata as JSON."""
+
 # Of an entry besides its texts: the tuple, the serial, the place in the order.
 _OVERHEAD = 300
 
@@ -33,7 +35,7 @@ class DocumentCache:
     def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
         """0 keeps none."""
         self._most_bytes = most_bytes
-        self._rows: OrderedDict[tuple[int, int], _Row] = OrderedDict()
+        self._rows: OrderedDict[tuple[int, int], Row] = OrderedDict()
         self._lock = Lock()
         self._owners = count()
         self.n_bytes = 0
@@ -42,9 +44,9 @@ class DocumentCache:
         """A number for one catalog; no other ever gets it."""
         return next(self._owners)
 
-    def kept(self, owner: int, serials: Iterable[int]) -> dict[int, _Row]:
+    def kept(self, owner: int, serials: Iterable[int]) -> dict[int, Row]:
         """Those of these rows that are kept, which have now been asked for last."""
-        found: dict[int, _Row] = {}
+        found: dict[int, Row] = {}
         with self._lock:
             for serial in serials:
                 if (row := self._rows.get((owner, serial))) is not None:
@@ -52,7 +54,7 @@ class DocumentCache:
                     found[serial] = row
         return found
 
-    def keep(self, owner: int, rows: Mapping[int, _Row]) -> None:
+    def keep(self, owner: int, rows: Mapping[int, Row]) -> None:
         """Keep rows by serial, but those that are larger than all that may be kept."""
         with self._lock:
             for serial, row in rows.items():
@@ -84,6 +86,15 @@ class KeptDocuments:
         Raises:
             CorruptionError: if one is neither kept nor in the catalog.
         """
+        # Made anew: who is given a document may change its metadata.
+        return [document_of(row) for row in self.rows(serials)]
+
+    def rows(self, serials: Sequence[int] | NDArray[np.int64]) -> list[Row]:
+        """The same as they are stored, which takes a tenth of the time.
+
+        Raises:
+            CorruptionError: as `read`.
+        """
         wanted = np.asarray(serials, np.int64).tolist()
         rows = self._cache.kept(self._owner, wanted)
         if missing := [serial for serial in wanted if serial not in rows]:
@@ -91,18 +102,17 @@ class KeptDocuments:
             new = dict(zip(missing, found, strict=True))
             self._cache.keep(self._owner, new)
             rows |= new
-        # Made anew: who is given a document may change its metadata.
-        return [document_of(rows[serial]) for serial in wanted]
+        return [rows[serial] for serial in wanted]
 
     def close(self) -> None:
         """Leave the room to others."""
         self._cache.forget(self._owner)
 
 
-def _row(document: Document) -> _Row:
+def _row(document: Document) -> Row:
     metadata = orjson.dumps(document.metadata).decode()
     return document.doc_id, document.text, document.title, metadata
 
 
-def _size(row: _Row) -> int:
+def _size(row: Row) -> int:
     return _OVERHEAD + sum(map(sys.getsizeof, row))

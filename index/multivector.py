@@ -148,12 +148,24 @@ class MultiVectorIndex:
                 "encode queries with the encoder of the documents"
             )
         n_living = self._n_living(alive)
-        rows: list[Row] = []
-        for i in range(len(queries)):
-            from_terms = None if given is None else given[i]
-            wanted = Wanted(queries.row(i), k, alive, n_living, from_terms)
-            rows.append(self._best(engine, wanted, threads))
-        return Hits.from_rows(rows, min(k, self.store.n_docs))
+        k = min(k, self.store.n_docs)
+        if n_living == 0 or len(queries.vectors) == 0:
+            return Hits.from_rows([_NOTHING] * len(queries), k)
+        wanted = [
+            Wanted(queries.row(i), k, alive, n_living, None if given is None else given[i])
+            for i in range(len(queries))
+        ]
+        if engine.imputes and self.centroids is not None:
+            rows = [self._imputed(self.centroids, engine.sources[0], one) for one in wanted]
+            return Hits.from_rows(rows, k)
+        hits = self.store.best_of_batch(
+            queries,
+            self._candidates(engine, wanted, alive, threads),
+            k,
+            alive=alive,
+            threads=threads,
+        )
+        return _means(hits, queries) if engine.imputes else hits
 
     def _n_living(self, alive: NDArray[np.bool_] | None) -> int:
         n_docs = self.store.n_docs
@@ -165,26 +177,38 @@ class MultiVectorIndex:
             )
         return int(alive.sum())
 
-    def _best(self, engine: MultiVectorEngine, wanted: Wanted, threads: int) -> Row:
-        if len(wanted.query) == 0 or wanted.n_living == 0:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        if engine.imputes and self.centroids is not None:
-            return self._imputed(self.centroids, engine.sources[0], wanted)
-        ordinals = None
-        if engine != EXACT_MAXSIM and not engine.imputes:
+    def _candidates(
+        self,
+        engine: MultiVectorEngine,
+        wanted: Sequence[Wanted],
+        alive: NDArray[np.bool_] | None,
+        threads: int,
+    ) -> Sequence[NDArray[np.int64]] | None:
+        """What is scored for each query; None for all documents of each."""
+        if engine == EXACT_MAXSIM or engine.imputes:
+            proposed = [None for _ in wanted]
+        else:
             search = CandidateSearch(self.store, self.candidates, self.centroids, self.enough)
-            ordinals = search.candidates(engine, wanted)
-        if ordinals is None and wanted.alive is not None:
-            # Few survivors of many documents: only they are gone through.
-            ordinals = np.flatnonzero(wanted.alive)
-        found, scores = self.store.best(
-            wanted.query, ordinals, wanted.k, alive=wanted.alive, threads=threads
-        )
-        # Imputed scores are means over query tokens: these are merged with other segments' ones.
-        return found, scores / np.float32(len(wanted.query)) if engine.imputes else scores
+            proposed = search.of_each(engine, wanted, threads=threads)
+        if alive is None and all(some is None for some in proposed):
+            return None
+        # Few survivors of many documents: only they are gone through, by all queries together.
+        living = np.arange(self.store.n_docs) if alive is None else np.flatnonzero(alive)
+        return [living if some is None else some for some in proposed]
 
     def _imputed(self, near: CentroidIndex, source: Source, wanted: Wanted) -> Row:
+        if len(wanted.query) == 0:
+            return _NOTHING
         if not isinstance(source, XtrSource):
             raise TypeError(f"{source} does not impute")
         probing = WarpSource(probes=source.probes, bound=source.bound)
         return xtr_scores(near, self.store, probing, wanted.query, wanted.k, wanted.alive)
+
+
+def _means(hits: Hits, queries: TokenBatch) -> Hits:
+    """Sums as means over query tokens: imputed scores are, and both may have to be merged."""
+    n_tokens = np.maximum(np.diff(queries.offsets), 1).astype(np.float32)
+    return Hits(hits.ordinals, hits.scores / n_tokens[:, None])
+
+
+_NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.float32))

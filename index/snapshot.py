@@ -28,7 +28,7 @@ from lexmax.index.part import Part
 from lexmax.index.passage_rows import n_passages, rows_of
 from lexmax.index.predicates import Predicate, check
 from lexmax.index.segment import Segment
-from lexmax.types import Hits, SparseBatch, TokenBatch, absent, best_first
+from lexmax.types import Hits, SparseBatch, TokenBatch, absent
 
 Number = TypeVar("Number", np.int64, np.float32)
 
@@ -340,7 +340,14 @@ class Snapshot:
         read: Callable[[Part, NDArray[np.int64]], NDArray[Number]],
     ) -> NDArray[Number]:
         values = np.zeros(len(ordinals), dtype=dtype)
+        if len(ordinals) == 0:
+            return values
+        greatest = int(ordinals.max())
         for part in self.parts:
+            if part.base == 0 and greatest < len(part.segment):
+                return read(part, ordinals)
+            if part.base > greatest:
+                break
             mine = (ordinals >= part.base) & (ordinals < part.base + len(part.segment))
             if mine.any():
                 values[mine] = read(part, ordinals[mine] - part.base)
@@ -348,15 +355,8 @@ class Snapshot:
 
     def _merged(self, found: Sequence[tuple[int, Hits]], n_queries: int, k: int) -> Hits:
         _check_k(k)
-        rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-        for i in range(n_queries):
-            pairs = [(hits.row(i), base) for base, hits in found]
-            ordinals = np.concatenate(
-                [np.zeros(0, np.int64), *(row[0] + base for row, base in pairs)]
-            )
-            scores = np.concatenate([np.zeros(0, np.float32), *(row[1] for row, _ in pairs)])
-            rows.append(best_first(ordinals, scores, k))
-        return Hits.from_rows(rows, min(k, self.n_docs))
+        shifted = [hits.shifted(base) for base, hits in found]
+        return Hits.best_of(shifted, n_queries, min(k, self.n_docs))
 
 
 # Candidates from the sparse index where the engine does not say how many.

@@ -37,17 +37,24 @@ class Wanted:
     def of(
         ordinals: Sequence[NDArray[np.int64]], alive: NDArray[np.bool_] | None, k: int
     ) -> "Wanted":
-        """The k best of each query's candidates. The same array for all queries is not copied."""
-        stops = np.cumsum([0, *(len(some) for some in ordinals)], dtype=np.int64)
-        bounds = np.stack([stops[:-1], stops[1:]], axis=1)
-        if ordinals and all(some is ordinals[0] for some in ordinals):
-            bounds = np.tile(np.array([0, len(ordinals[0])], dtype=np.int64), (len(ordinals), 1))
-            ordinals = ordinals[:1]
-        every: NDArray[np.int64] = np.concatenate([np.zeros(0, np.int64), *ordinals])
+        """The k best of each query's candidates; an array that several queries have stands once.
+
+        Consecutive queries with the same array are scored side by side.
+        """
+        places: dict[int, tuple[int, int]] = {}
+        once: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        stop = 0
+        for some in ordinals:
+            if id(some) not in places:
+                places[id(some)] = (stop, stop + len(some))
+                once.append(some)
+                stop += len(some)
+        every: NDArray[np.int64] = once[-1] if len(once) == 2 else np.concatenate(once)
+        bounds = np.array([places[id(some)] for some in ordinals], np.int64).reshape(-1, 2)
         k = max(0, min(k, int(np.diff(bounds, axis=1).max(initial=0))))
         return Wanted(
             every,
-            np.ascontiguousarray(bounds),
+            bounds,
             None if alive is None else np.ascontiguousarray(alive, dtype=np.uint8),
             np.zeros((len(bounds), k), dtype=np.int64),
             np.zeros((len(bounds), k), dtype=np.float32),

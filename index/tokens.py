@@ -331,7 +331,8 @@ class TokenStore:
         if ordinals is None:
             some = [self._candidates(None)] * len(queries)
         else:
-            some = [self._candidates(one) for one in ordinals]
+            checked = {id(one): self._candidates(one) for one in ordinals}
+            some = [checked[id(one)] for one in ordinals]
         wanted = Wanted.of(some, alive, k)
         self._require(self._scoring.best(queries, wanted, threads=threads, path=path))
         return wanted.rows()

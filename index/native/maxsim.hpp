@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cache_lines.hpp"
 #include "maxsim_raise.hpp"
 
 namespace lexmax {
@@ -72,7 +73,7 @@ struct TokenRun {
 /// with a run of 1 to kRun tokens; `best` has room for kQueryBlock values, of which those past the query's tokens
 /// mean nothing. `weights()[q]` multiplies the best similarity of query token q. `rest(block, document)` is at least
 /// what the query tokens from that block on can add to the score of the document; `guess(block)` takes no time and may
-/// be wrong.
+/// be wrong. `kept_run()` tokens, 1 to kRun, stay in the first-level cache while many blocks pass.
 template <class Scorer>
 concept TokenScorer = requires(Scorer scorer, const TokenRun& run, std::size_t block, float* best, DocumentRange range) {
   { Scorer::kRun } -> std::convertible_to<std::size_t>;
@@ -81,6 +82,7 @@ concept TokenScorer = requires(Scorer scorer, const TokenRun& run, std::size_t b
   { scorer.raise_best(run, block, best) } -> std::same_as<void>;
   { scorer.rest(block, range) } -> std::same_as<double>;
   { scorer.guess(block) } -> std::same_as<double>;
+  { scorer.kept_run() } -> std::same_as<std::size_t>;
 };
 
 constexpr float kNoScore = -std::numeric_limits<float>::infinity();
@@ -106,6 +108,22 @@ class DocumentScorer {
     return document.empty() ? kNoScore : static_cast<float>(sum);
   }
 
+  /// Calls emit(i, score) for each of several queries, whose tokens are the scorer's one after another: those of query
+  /// i end before stops[i]. Queries without tokens are left out. The scores are those that each would get alone.
+  template <class Emit>
+  void score_each(const DocumentRange& document, const DocumentRange& next, const std::vector<std::size_t>& stops,
+                  Emit emit) {
+    const std::vector<float>& weights = scorer_.weights();
+    raise_all(document, next, (weights.size() + kQueryBlock - 1) / kQueryBlock);
+    std::size_t q = 0;
+    for (std::size_t i = 0; i < stops.size(); ++i) {
+      if (q == stops[i]) continue;
+      double sum = 0.0;
+      for (; q < stops[i]; ++q) sum += static_cast<double>(bests_.data()[q]) * static_cast<double>(weights[q]);
+      emit(i, document.empty() ? kNoScore : static_cast<float>(sum));
+    }
+  }
+
  private:
   // A bound takes time, so it is asked for only where a guess says that it will do.
   bool hopeless(const DocumentRange& document, std::size_t block, double sum, float threshold) {
@@ -116,19 +134,37 @@ class DocumentScorer {
   }
 
   void raise(const DocumentRange& document, const DocumentRange& next, std::size_t block) {
-    constexpr auto kRun = static_cast<std::int64_t>(Scorer::kRun);
     std::fill_n(best_, kQueryBlock, kNoScore);
-    for (std::int64_t token = document.begin; token < document.end; token += kRun) {
-      const std::int64_t end = std::min(token + kRun, document.end);
+    each_run(document, next, static_cast<std::int64_t>(Scorer::kRun),
+             [&](const TokenRun& run) { scorer_.raise_best(run, block, best_); });
+  }
+
+  // A run passes all blocks before the next one comes.
+  void raise_all(const DocumentRange& document, const DocumentRange& next, std::size_t n_blocks) {
+    if (bests_.size() < n_blocks * kQueryBlock) bests_ = Lines<float>(n_blocks * kQueryBlock);
+    std::fill_n(bests_.data(), n_blocks * kQueryBlock, kNoScore);
+    each_run(document, next, static_cast<std::int64_t>(scorer_.kept_run()), [&](TokenRun run) {
+      for (std::size_t block = 0; block < n_blocks; ++block) {
+        scorer_.raise_best(run, block, bests_.data() + block * kQueryBlock);
+        run.ahead.end = run.ahead.begin;
+      }
+    });
+  }
+
+  template <class Visit>
+  static void each_run(const DocumentRange& document, const DocumentRange& next, std::int64_t length, Visit visit) {
+    for (std::int64_t token = document.begin; token < document.end; token += length) {
+      const std::int64_t end = std::min(token + length, document.end);
       // The next document is brought at the pace of this one, and the rest of it with the last run.
       const std::int64_t from = std::min(next.begin + (token - document.begin), next.end);
-      const std::int64_t to = end == document.end ? next.end : std::min(from + kRun, next.end);
-      scorer_.raise_best({document.begin, token, end, {from, to}}, block, best_);
+      const std::int64_t to = end == document.end ? next.end : std::min(from + length, next.end);
+      visit(TokenRun{document.begin, token, end, {from, to}});
     }
   }
 
   Scorer& scorer_;
   alignas(64) float best_[kQueryBlock];
+  Lines<float> bests_;  // of all blocks
 };
 
 }  // namespace lexmax

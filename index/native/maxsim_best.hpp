@@ -1,4 +1,4 @@
-// Which documents have the best scores, and what are the scores of some? On one thread or several, with the same result.
+// What do some documents score, and how are the best of them kept? On one thread or several, with the same result.
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -67,14 +67,15 @@ class SharedThreshold {
   std::atomic<float> value_{kNoScore};
 };
 
-/// Calls visit(i, document, next document) for each of the candidates from `first` to `last` that is alive.
-template <class Visit>
-void each_document(const Documents& store, const Candidates& some, std::size_t first, std::size_t last, Visit visit) {
+/// Calls visit(i, document, next document) for each i from `first` to `last` whose document, `ordinal(i)`, is alive.
+template <class Ordinal, class Visit>
+void each_document(const Documents& store, Ordinal ordinal, const std::uint8_t* alive, std::size_t first,
+                   std::size_t last, Visit visit) {
   std::size_t waiting = last;
   DocumentRange document{};
   for (std::size_t i = first; i < last; ++i) {
-    const DocumentRange next = document_range(store, some.ordinals[i]);
-    if (some.alive && !some.alive[some.ordinals[i]]) continue;
+    const DocumentRange next = document_range(store, ordinal(i));
+    if (alive && !alive[ordinal(i)]) continue;
     if (waiting < last) visit(waiting, document, next);
     waiting = i;
     document = next;
@@ -93,52 +94,12 @@ void all_scores(const Documents& store, const Candidates& some, std::size_t thre
     [[maybe_unused]] const typename Scorer::Registers registers;
     DocumentScorer documents(scorer);
     best_detail::each_document(
-        store, some, some.n * part / parts, some.n * (part + 1) / parts,
+        store, [&](std::size_t i) { return some.ordinals[i]; }, some.alive, some.n * part / parts,
+        some.n * (part + 1) / parts,
         [&](std::size_t i, const DocumentRange& document, const DocumentRange& next) {
           out[i] = *documents.score(document, next);
         });
   });
-}
-
-/// What a search found: the k best, best first; not sound where a document with tokens has no score.
-struct Found {
-  std::vector<Scored> best;
-  bool sound;
-};
-
-/// The k best candidates that have tokens.
-template <TokenScorer Scorer>
-Found best_documents(const Documents& store, const Candidates& some, std::size_t k, std::size_t threads,
-                     const Scorer& query) {
-  using namespace best_detail;
-  if (k == 0) return {{}, true};
-  const std::size_t parts = parts_of(some.n, threads);
-  std::vector<RunningBest> found(parts, RunningBest(k));
-  SharedThreshold shared;
-  std::atomic<bool> sound{true};
-  in_parallel(parts, threads, [&](std::size_t part) {
-    Scorer scorer = query;
-    [[maybe_unused]] const typename Scorer::Registers registers;
-    DocumentScorer documents(scorer);
-    const auto visit = [&](std::size_t i, const DocumentRange& document, const DocumentRange& next) {
-      if (document.empty()) return;
-      const auto score = documents.score(document, next, shared.value());
-      if (!score) return;
-      if (!(*score > kNoScore)) {
-        sound.store(false, std::memory_order_relaxed);
-        return;
-      }
-      found[part].offer({*score, some.ordinals[i]});
-      shared.raise(found[part].threshold());
-    };
-    each_document(store, some, some.n * part / parts, some.n * (part + 1) / parts, visit);
-  });
-  RunningBest all(k);
-  for (const RunningBest& one : found)
-    for (const Scored& document : one.documents()) all.offer(document);
-  std::vector<Scored> best = all.documents();
-  std::sort(best.begin(), best.end(), ranks_before);
-  return {std::move(best), sound.load()};
 }
 
 }  // namespace lexmax

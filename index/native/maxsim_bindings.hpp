@@ -4,14 +4,16 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
-#include <atomic>
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "bindings.hpp"
 #include "cpu_path.hpp"
 #include "maxsim.hpp"
+#include "maxsim_batch.hpp"
 #include "maxsim_best.hpp"
 #include "maxsim_dots_amx.hpp"
 #include "maxsim_dots_avx2.hpp"
@@ -70,32 +72,37 @@ inline void check(const Search& search, std::size_t n_rows, const Documents& sto
   require(static_cast<std::size_t>(search.query_offsets(n)) <= n_rows, "query offsets lie outside the query");
 }
 
-/// `make(first, n, some)` gives a scorer of these candidates for the query of n tokens that begins with row `first`.
+/// What a panel of queries needs of the first two levels of cache: packed tokens, within 384 KiB.
+inline std::size_t blocks_within_cache(std::size_t bytes_a_token) {
+  constexpr std::size_t kBytes = std::size_t{3} << 17;
+  return std::clamp<std::size_t>(kBytes / (kQueryBlock * bytes_a_token), 1, 32);
+}
+
+/// `make(first, n, some)` gives a scorer of these candidates for n rows of the queries' tokens from `first` on.
 template <class Make>
-bool search_all(const Documents& store, const Search& search, std::size_t threads, const Best& out, Make make) {
+bool search_all(const Documents& store, const Search& search, std::size_t blocks, std::size_t threads, const Best& out,
+                Make make) {
   const std::size_t n = search.bounds.shape(0), k = out.ordinals.shape(1);
-  std::atomic<bool> sound{true};
-  const auto one = [&](std::size_t q, std::size_t threads_of_one) {
+  std::vector<Asked> asked(n);
+  for (std::size_t q = 0; q < n; ++q) {
     const auto row = static_cast<std::size_t>(search.query_offsets(q));
-    const auto n_tokens = static_cast<std::size_t>(search.query_offsets(q + 1)) - row;
     const auto first = static_cast<std::size_t>(search.bounds(q, 0));
-    const auto n_candidates = static_cast<std::size_t>(search.bounds(q, 1)) - first;
-    const Candidates some{search.ordinals.data() + first, n_candidates, search.alive ? search.alive->data() : nullptr};
-    // A query without tokens has no hits.
-    const Found found = best_documents(store, some, n_tokens ? k : 0, threads_of_one, make(row, n_tokens, some));
-    if (!found.sound) sound = false;
-    out.counts.data()[q] = static_cast<std::int64_t>(found.best.size());
-    for (std::size_t i = 0; i < found.best.size(); ++i) {
-      out.ordinals.data()[q * k + i] = found.best[i].ordinal;
-      out.scores.data()[q * k + i] = found.best[i].score;
+    asked[q] = {row, static_cast<std::size_t>(search.query_offsets(q + 1)) - row, search.ordinals.data() + first,
+                static_cast<std::size_t>(search.bounds(q, 1)) - first};
+  }
+  const std::uint8_t* alive = search.alive ? search.alive->data() : nullptr;
+  const auto scorer = [&](const batch_detail::Panel& panel) {
+    const Asked& one = asked[panel.first];
+    return make(one.first_token, panel.n_tokens, Candidates{one.ordinals, one.n_ordinals, alive});
+  };
+  const auto give = [&](std::size_t q, const std::vector<Scored>& best) {
+    out.counts.data()[q] = static_cast<std::int64_t>(best.size());
+    for (std::size_t i = 0; i < best.size(); ++i) {
+      out.ordinals.data()[q * k + i] = best[i].ordinal;
+      out.scores.data()[q * k + i] = best[i].score;
     }
   };
-  if (n >= threads) {
-    in_parallel(n, threads, [&](std::size_t q) { one(q, 1); });
-  } else {
-    for (std::size_t q = 0; q < n; ++q) one(q, threads);
-  }
-  return sound;
+  return k == 0 || search_batch({store, asked, alive, k}, blocks, threads, scorer, give);
 }
 
 inline void check_int8(const Matrix<std::int8_t>& query, const Vector<float>& query_scales,
@@ -136,7 +143,8 @@ inline bool best_int8(const Matrix<std::int8_t>& query, const Vector<float>& que
   const Best out{best, scores, counts};
   check(search, query.shape(0), documents_of(store), out);
   return with_dots(tile_path_named(path), [&]<class Dots>() {
-    return search_all(documents_of(store), search, threads, out, [&](std::size_t first, std::size_t n, const Candidates&) {
+    const std::size_t blocks = blocks_within_cache(store.dim);
+    return search_all(documents_of(store), search, blocks, threads, out, [&](std::size_t first, std::size_t n, const Candidates&) {
       return Int8Scorer<Dots>(store, {query.data() + first * store.dim, query_scales.data() + first, n});
     });
   });
@@ -164,7 +172,8 @@ inline bool best_fp16(const Matrix<float>& query, const Vector<std::int64_t>& qu
   const Best out{best, scores, counts};
   check(search, query.shape(0), documents_of(store), out);
   const CpuPath runs = path_named(path);
-  return search_all(documents_of(store), search, threads, out, [&](std::size_t first, std::size_t n, const Candidates&) {
+  const std::size_t blocks = blocks_within_cache(store.dim * sizeof(float));
+  return search_all(documents_of(store), search, blocks, threads, out, [&](std::size_t first, std::size_t n, const Candidates&) {
     return Fp16Scorer(store, {query.data() + first * store.dim, n}, runs);
   });
 }
@@ -225,7 +234,8 @@ class ResidualTokens {
     const Best out{best, best_scores, counts};
     bindings::check(search, whole.shape(0), view_.documents, out);
     return with_dots(tile_path_named(path), [&]<class Dots>() {
-      return search_all(view_.documents, search, threads, out,
+      // The scores of all centroids for one block fill the cache already.
+      return search_all(view_.documents, search, 1, threads, out,
                         [&](std::size_t first, std::size_t n, const Candidates& some) {
                           return scorer<Dots>(query, first, n, some);
                         });

@@ -3,8 +3,8 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
+#include "cache_lines.hpp"
 #include "maxsim_raise.hpp"
 
 namespace lexmax {
@@ -29,24 +29,6 @@ concept DotProducts = requires(Dots dots, const TokenRows& rows, std::size_t blo
   typename Dots::Raise;
   typename Dots::Registers;
   { dots.multiply(rows, block) } -> std::same_as<const std::int32_t*>;
-};
-
-/// Numbers that begin with a cache line: registers and tiles of 64 bytes then never lie in two.
-template <class T>
-class Lines {
- public:
-  Lines() = default;
-  explicit Lines(std::size_t n) : lines_((n * sizeof(T) + sizeof(Line) - 1) / sizeof(Line)) {}
-
-  T* data() { return reinterpret_cast<T*>(lines_.data()); }
-  const T* data() const { return reinterpret_cast<const T*>(lines_.data()); }
-  std::size_t size() const { return lines_.size() * sizeof(Line) / sizeof(T); }
-
- private:
-  struct alignas(64) Line {
-    std::byte bytes[64];
-  };
-  std::vector<Line> lines_;
 };
 
 /// What a thread must hold while it multiplies: nothing.

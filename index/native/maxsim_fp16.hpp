@@ -75,6 +75,7 @@ class Fp16Scorer {
   }
 
   double guess(std::size_t block) const { return bound_.guess(block); }
+  std::size_t kept_run() const { return kRun; }
 
  private:
   // Products are summed in float32, one after another: the error of a sum of 65,536 is below this.

@@ -1,5 +1,6 @@
 // MaxSim over int8 tokens: a similarity is an exact integer times the token's scale.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +18,12 @@ struct Int8Query {
   const float* scales;
   std::size_t n;
 };
+
+/// Tokens of so many bytes that take half of the first-level cache, in whole steps of the multipliers, to `most`.
+inline std::size_t run_within_cache(std::size_t bytes_a_token, std::size_t most) {
+  constexpr std::size_t kBytes = 24 << 10, kStep = 32;
+  return std::clamp(kBytes / bytes_a_token / kStep * kStep, std::min(kStep, most), most);
+}
 
 template <DotProducts Dots>
 class Int8Scorer {
@@ -52,6 +59,7 @@ class Int8Scorer {
   }
 
   double guess(std::size_t block) const { return bound_.guess(block); }
+  std::size_t kept_run() const { return run_within_cache(store_.dim, kRun); }
 
  private:
   std::vector<double> norms(const Int8Query& query) const {

@@ -156,6 +156,7 @@ class ResidualScorer {
   // Two norms instead of one make so loose a bound that no document would be dropped.
   double rest(std::size_t, const DocumentRange&) const { return std::numeric_limits<double>::infinity(); }
   double guess(std::size_t) const { return std::numeric_limits<double>::infinity(); }
+  std::size_t kept_run() const { return kRun; }
 
  private:
   // A multiplier may read some rows past the last one.

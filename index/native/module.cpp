@@ -3,6 +3,7 @@
 
 #include "centroid_bindings.hpp"
 #include "fde_bindings.hpp"
+#include "found_scores_bindings.hpp"
 #include "maxsim_bindings.hpp"
 #include "paths_bindings.hpp"
 #include "pooled_bindings.hpp"
@@ -16,6 +17,7 @@ NB_MODULE(_native, m) {
   bind_paths(m);
   bind_maxsim(m);
   bind_fde(m);
+  bind_found_scores(m);
   bind_vector_scan(m);
   bind_pooled(m);
   bind_centroids(m);

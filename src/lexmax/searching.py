@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from lexmax import pipeline as pipelines
 from lexmax.conditions import parse_conditions
 from lexmax.errors import CorruptionError, InputError, QueryError
 from lexmax.index.catalog import Catalog
-from lexmax.index.kept_documents import KeptDocuments
+from lexmax.index.kept_documents import KeptDocuments, Row
 from lexmax.index.multivector_build import MultiVectorPlan
 from lexmax.index.snapshot import Snapshot
 from lexmax.passages import Spans, passage_texts
@@ -32,8 +33,8 @@ from lexmax.reranking import Deadline, ScoreCache
 from lexmax.reranking.deadline import NEVER
 from lexmax.results import Hit, Passage, Ranking, SearchResult, check_query
 from lexmax.search_groups import alike, by_filter, told_of
-from lexmax.stages import Conditions, Pipeline, RelevanceFilter, named
-from lexmax.types import Document, Json
+from lexmax.stages import Conditions, Pipeline, RelevanceFilter, TopPassages, named
+from lexmax.types import Json
 from lexmax.vectors import Query
 
 Found = TypeVar("Found")
@@ -287,24 +288,24 @@ class Searcher:
     def _hits(self, snapshot: Snapshot, answer: Answer, row: int) -> tuple[Hit, ...]:
         """Documents of one query's hits."""
         ordinals, scores = answer.hits.row(row)
-        documents = self.documents.read(snapshot.serials(ordinals))
-        relevance = None if answer.relevance is None else answer.relevance[row]
-        passages = _passages(documents, snapshot.passages(ordinals))
+        rows = self.documents.rows(snapshot.serials(ordinals))
+        relevance = None if answer.relevance is None else answer.relevance[row].tolist()
+        passages = _passages(rows, snapshot.passages(ordinals))
+        of_stages = answer.scores_by_stage(row, ordinals)
         return tuple(
             Hit(
-                rank,
-                document.doc_id,
-                float(score),
-                document.title,
-                document.text,
-                document.metadata,
-                of_stages,
-                None if relevance is None else float(relevance[rank - 1]),
-                passages[rank - 1],
+                i + 1,
+                doc_id,
+                score,
+                title,
+                text,
+                orjson.loads(metadata),
+                of_stages[i],
+                None if relevance is None else relevance[i],
+                None if passages is None else passages[i],
             )
-            for rank, (score, document, of_stages) in enumerate(
-                zip(scores, documents, answer.scores_by_stage(row, ordinals), strict=True),
-                start=1,
+            for i, (score, (doc_id, text, title, metadata)) in enumerate(
+                zip(scores.tolist(), rows, strict=True)
             )
         )
 
@@ -355,12 +356,12 @@ def _require_terms(answer: Answer, row: int, text: str) -> None:
         )
 
 
-def _passages(documents: Sequence[Document], spans: Spans | None) -> list[Passage | None]:
+def _passages(rows: Sequence[Row], spans: Spans | None) -> list[Passage] | None:
     if spans is None:
-        return [None] * len(documents)
+        return None
     return [
-        Passage(start, end, document.text[start:end])
-        for document, (start, end) in zip(documents, spans.tolist(), strict=True)
+        Passage(start, end, text[start:end])
+        for (_, text, _, _), (start, end) in zip(rows, spans.tolist(), strict=True)
     ]
 
 
@@ -372,6 +373,9 @@ def version_of(catalog: Catalog, snapshot: Snapshot, pipeline: Pipeline) -> Inde
     if pipeline.is_fused or pipeline.graph is not None:
         # Scores were once scaled over as many documents as were asked for: others than now.
         stages["fused"] = "to a depth"
+    if pipeline.rerank or isinstance(pipeline.documents, TopPassages):
+        # So were those that are scored again, and passages that count.
+        stages["looked_at"] = "to a depth"
     return IndexVersion.of(stages, snapshot, plan)
 
 

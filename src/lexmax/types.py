@@ -305,6 +305,28 @@ class Hits:
             scores[i, :n] = row_scores[:n]
         return Hits(ordinals, scores)
 
+    def shifted(self, base: int) -> "Hits":
+        """The same with ordinals that count from `base`."""
+        if base == 0:
+            return self
+        return Hits(np.where(self.ordinals < 0, -1, self.ordinals + base), self.scores)
+
+    @staticmethod
+    def best_of(several: Sequence["Hits"], n_queries: int, k: int) -> "Hits":
+        """The best k that each query has in any of these, which have no document in common."""
+        if len(several) == 1 and several[0].ordinals.shape[1] == k:
+            return several[0]
+        nothing = Hits.from_rows([(_NO_ORDINALS, _NO_SCORES)] * n_queries, k)
+        ordinals = np.concatenate([*(hits.ordinals for hits in several), nothing.ordinals], axis=1)
+        scores = np.concatenate([*(hits.scores for hits in several), nothing.scores], axis=1)
+        order = np.lexsort((ordinals, -scores, ordinals < 0))[:, :k]
+        return Hits(
+            np.take_along_axis(ordinals, order, axis=1), np.take_along_axis(scores, order, axis=1)
+        )
+
+
+_NO_ORDINALS, _NO_SCORES = np.zeros(0, np.int64), np.zeros(0, np.float32)
+
 
 def best_first(
     ordinals: NDArray[np.int64], scores: NDArray[np.float32], k: int

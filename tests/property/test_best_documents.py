@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from lexmax.errors import CorruptionError
 from lexmax.index import _native
 from lexmax.index.token_codec import Codec
 from lexmax.index.tokens import TokenStore
@@ -86,20 +87,56 @@ def test_the_best_are_those_of_all_scores(
     np.testing.assert_array_equal(found[1], expected[1])
 
 
+@pytest.mark.parametrize("path", PATHS)
 @settings(max_examples=60, deadline=None)
-@given(seed=_SEEDS, codec=_CODECS, threads=st.sampled_from([1, 2, 3]), chosen=st.booleans())
-def test_a_batch_is_its_queries(seed: int, codec: Codec, threads: int, chosen: bool) -> None:
+@given(
+    seed=_SEEDS,
+    codec=_CODECS,
+    threads=st.sampled_from([1, 2, 3]),
+    n_lists=st.integers(0, 4),
+    masked=st.booleans(),
+)
+def test_a_batch_is_its_queries(
+    path: str, seed: int, codec: Codec, threads: int, n_lists: int, masked: bool
+) -> None:
     rng = np.random.default_rng(seed)
     store = _store(rng, 60, 6, codec)
-    rows = [_query(rng, int(rng.integers(0, 50)), 6) for _ in range(int(rng.integers(0, 5)))]
-    ordinals = [rng.permutation(60)[: int(rng.integers(0, 60))] for _ in rows] if chosen else None
-    hits = store.best_of_batch(TokenBatch.from_rows(rows, 6), ordinals, 7, threads=threads)
+    rows = [_query(rng, int(rng.integers(0, 50)), 6) for _ in range(int(rng.integers(0, 30)))]
+    alive = rng.random(60) < 0.6 if masked else None
+    # Neighbours in a batch may look at the same documents, and then stand side by side.
+    lists = [rng.permutation(60)[: int(rng.integers(0, 60))] for _ in range(n_lists)]
+    ordinals = [lists[int(rng.integers(0, n_lists))] for _ in rows] if lists else None
+    hits = store.best_of_batch(
+        TokenBatch.from_rows(rows, 6), ordinals, 7, alive=alive, path=path, threads=threads
+    )
     assert hits.ordinals.shape == (len(rows), 7)
     for i, row in enumerate(rows):
-        one, scores = store.best(row, None if ordinals is None else ordinals[i], 7)
+        some = np.arange(60) if ordinals is None else ordinals[i]
+        one, scores = _expected(store, row, some, 7, alive)
         np.testing.assert_array_equal(hits.ordinals[i, : len(one)], one)
         np.testing.assert_array_equal(hits.scores[i, : len(one)], scores)
         assert (hits.scores[i, len(one) :] == -np.inf).all()
+
+
+def test_long_queries_beside_short_ones_in_one_batch() -> None:
+    # More tokens than one tile holds, in queries that begin and end within blocks.
+    rng = np.random.default_rng(3)
+    store = _store(rng, 40, 5, "int8")
+    rows = [_query(rng, n, 5) for n in (0, 700, 3, 29, 0, 1, 31, 32, 33, 64, 500, 600, 2, 0)]
+    hits = store.best_of_batch(TokenBatch.from_rows(rows, 5), None, 9)
+    for i, row in enumerate(rows):
+        one, scores = _expected(store, row, np.arange(40), 9, None)
+        np.testing.assert_array_equal(hits.ordinals[i, : len(one)], one)
+        np.testing.assert_array_equal(hits.scores[i, : len(one)], scores)
+
+
+def test_a_batch_tells_of_numbers_that_are_none() -> None:
+    batch = TokenBatch.from_rows([np.eye(4, dtype=np.float32)] * 3, 4)
+    store = TokenStore.from_batch(batch)
+    assert store.scales is not None
+    store.scales[4:8] = np.nan
+    with pytest.raises(CorruptionError, match="NaN"):
+        store.best_of_batch(batch, None, 2)
 
 
 @settings(max_examples=40, deadline=None)

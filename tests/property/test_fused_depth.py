@@ -142,7 +142,9 @@ def found(collection: Collection, pipeline: Pipeline, k: int) -> list[tuple[str,
     return [(hit.doc_id, hit.score) for hit in hits]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     depths=st.lists(st.integers(1, 20), min_size=3, max_size=3),
     fuse=st.sampled_from(FUSES),

@@ -70,7 +70,7 @@ def test_every_sink_sees_one_pass() -> None:
     model = Averages()
     kept = [Kept(2), Kept(2)]
     backbone_of(model).run(rows_of([3, 4]), kept)
-    assert model.shapes == [(2, 8)]
+    assert model.shapes == [(2, 4)]
     np.testing.assert_array_equal(kept[0].rows[1], kept[1].rows[1])
 
 
@@ -81,10 +81,12 @@ def test_rows_of_one_length_are_not_padded() -> None:
     assert bool(model.attended[0].all())
 
 
-def test_other_rows_are_padded_to_a_multiple_of_eight() -> None:
+def test_other_rows_are_padded_to_the_longest_or_a_multiple() -> None:
     model = Averages()
     states_of(backbone_of(model), rows_of([5, 9]))
-    assert model.shapes == [(2, 16)]
+    assert model.shapes == [(2, 9)]
+    assert PaddedRows.of(rows_of([5, 9]), pad_id=0).ids.shape == (2, 16)
+    assert PaddedRows.of(rows_of([5, 9]), pad_id=0, pad_to=4).ids.shape == (2, 12)
 
 
 def test_no_rows_are_no_pass() -> None:

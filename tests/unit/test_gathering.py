@@ -5,7 +5,7 @@ import pytest
 
 from lexmax.index.segment import Segment
 from lexmax.index.snapshot import Snapshot
-from lexmax.pipeline.gathering import deepened, distinct, first_passages, gathered, in_passages
+from lexmax.pipeline.gathering import deepened, distinct, gathered, in_passages
 from lexmax.pipeline.queries import EncodedQueries
 from lexmax.stages import BestPassage, TopPassages
 from lexmax.types import Hits
@@ -40,7 +40,7 @@ RANKED = [(8, 9.0), (2, 8.0), (7, 6.0), (0, 5.0), (1, 5.0), (5, 4.0), (6, 1.0)]
 
 
 def test_the_best_passage_stands_for_its_document(snapshot: Snapshot) -> None:
-    found = gathered(BestPassage(), snapshot, hits(RANKED, [], [(3, 1.0), (1, 1.0)]))
+    found = gathered(BestPassage(), snapshot, hits(RANKED, [], [(3, 1.0), (1, 1.0)]), 99)
     assert pairs(found) == [(8, 9.0), (2, 8.0), (0, 5.0), (5, 4.0)]
     assert pairs(found, 1) == []
     assert pairs(found, 2) == [(3, 1.0)]
@@ -48,25 +48,25 @@ def test_the_best_passage_stands_for_its_document(snapshot: Snapshot) -> None:
 
 
 def test_the_mean_of_the_best_passages(snapshot: Snapshot) -> None:
-    found = gathered(TopPassages(n=2), snapshot, hits(RANKED, []))
+    found = gathered(TopPassages(n=2), snapshot, hits(RANKED, []), 99)
     # 12: (9 + 6) / 2; 7: (8 + 5) / 2; 5 has one passage; of 9 one was not found and counts as 1.
     assert pairs(found) == [(8, 7.5), (2, 6.5), (0, 5.0), (5, 2.5)]
     assert pairs(found, 1) == []
     # Of 12 three were found and one counts as the last, of 7 two and one.
-    of_four = gathered(TopPassages(n=4), snapshot, hits(RANKED))
+    of_four = gathered(TopPassages(n=4), snapshot, hits(RANKED), 99)
     assert pairs(of_four) == [(0, 5.0), (2, np.float32(14 / 3)), (8, 4.25), (5, 2.5)]
 
 
 def test_one_passage_is_the_best_one(snapshot: Snapshot) -> None:
-    assert pairs(gathered(TopPassages(n=1), snapshot, hits(RANKED))) == pairs(
-        gathered(BestPassage(), snapshot, hits(RANKED))
+    assert pairs(gathered(TopPassages(n=1), snapshot, hits(RANKED), 99)) == pairs(
+        gathered(BestPassage(), snapshot, hits(RANKED), 99)
     )
 
 
 def test_equal_documents_stand_in_their_order(snapshot: Snapshot) -> None:
     equal = [(o, 2.0) for o in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)]
     for rule in (BestPassage(), TopPassages(n=3)):
-        assert pairs(gathered(rule, snapshot, hits(equal))) == [
+        assert pairs(gathered(rule, snapshot, hits(equal), 99)) == [
             (0, 2.0),
             (1, 2.0),
             (4, 2.0),
@@ -75,19 +75,20 @@ def test_equal_documents_stand_in_their_order(snapshot: Snapshot) -> None:
 
 
 def test_scores_without_bound_give_no_nan(snapshot: Snapshot) -> None:
-    found = gathered(TopPassages(n=2), snapshot, hits([(0, 3.0), (4, 2.0), (1, -np.inf)]))
+    found = gathered(TopPassages(n=2), snapshot, hits([(0, 3.0), (4, 2.0), (1, -np.inf)]), 99)
     # The other passage of 9 was not found, and is no better than the last.
     assert pairs(found) == [(0, 3.0), (1, -np.inf), (4, -np.inf)]
 
 
-def test_rerankers_get_passages_of_as_many_documents_as_are_wanted(snapshot: Snapshot) -> None:
-    rows = hits(RANKED, [(8, 2.0), (9, 1.0)], [])
-    for depth, k, expected in ((2, 1, 2), (2, 3, 4), (1, 4, 6), (1, 5, 7), (50, 1, 7)):
-        found = first_passages(snapshot, rows, depth, k)
-        assert len(found.row(0)[0]) == expected, (depth, k)
-        assert pairs(found) == RANKED[:expected]
-    assert len(first_passages(snapshot, rows, 1, 2).row(1)[0]) == 2
-    assert pairs(first_passages(snapshot, rows, 1, 2), 2) == []
+def test_means_are_over_the_first_passages_and_others_stay_behind(snapshot: Snapshot) -> None:
+    for rule in (TopPassages(n=2), TopPassages(n=1), BestPassage()):
+        ordinals, scores = gathered(rule, snapshot, hits(RANKED), 3).row(0)
+        of_first = gathered(rule, snapshot, hits(RANKED[:3]), 3).row(0)[0]
+        assert ordinals[: len(of_first)].tolist() == of_first.tolist()
+        every = [one for one, _ in pairs(gathered(BestPassage(), snapshot, hits(RANKED), 3))]
+        assert sorted(ordinals) == sorted(every)
+        assert [one for one in every if one not in of_first] == ordinals[len(of_first) :].tolist()
+        assert np.all(np.diff(scores) <= 0)
 
 
 def test_depth_counts_documents(snapshot: Snapshot) -> None:

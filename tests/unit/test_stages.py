@@ -8,8 +8,10 @@ import pytest
 from lexmax.errors import PipelineError
 from lexmax.stages import (
     PRESETS,
+    MaxSim,
     MultiVectorRetrieve,
     Pipeline,
+    PooledRetrieve,
     ReciprocalRank,
     SparseRetrieve,
     WeightedSum,
@@ -130,3 +132,15 @@ def test_pipelines_never_change() -> None:
     pipeline = Pipeline(retrieve=(MultiVectorRetrieve(),), fuse=WeightedSum())
     with pytest.raises(ValueError, match="frozen"):
         pipeline.name = "other"  # type: ignore[misc]
+
+
+def test_what_is_worked_out_of_a_pipeline_is_not_copied() -> None:
+    pipeline = Pipeline(retrieve=(SparseRetrieve(),))
+    assert (pipeline.signals, pipeline.deepest) == ({"sparse"}, 0)
+    changed = pipeline.model_copy(
+        update={"retrieve": (PooledRetrieve(),), "rerank": (MaxSim(depth=7),)}
+    )
+    assert (changed.signals, changed.deepest) == ({"pooled", "multivector"}, 7)
+    assert (pipeline.signals, pipeline.deepest) == ({"sparse"}, 0)
+    assert pipeline == Pipeline(retrieve=(SparseRetrieve(),))
+    assert pipeline.model_dump() == Pipeline(retrieve=(SparseRetrieve(),)).model_dump()

@@ -94,3 +94,18 @@ def test_a_document_may_be_empty_and_its_name_any_script() -> None:
 def test_term_ids_that_do_not_fit_32_bits_are_refused(term_id: int) -> None:
     with pytest.raises(ShapeError, match="expected 0 to 4294967295"):
         SparseBatch.from_rows([{term_id: 1.0}])
+
+
+def test_the_best_of_several_hits() -> None:
+    one = Hits.from_rows([(np.array([4, 1]), np.array([9, 5], np.float32)), _NONE], 3)
+    other = Hits.from_rows([(np.array([0, 1]), np.array([5, 4], np.float32)), _NONE], 2)
+    found = Hits.best_of([one, other.shifted(10)], 2, 4)
+    assert found.ordinals.tolist() == [[4, 1, 10, 11], [-1] * 4]
+    assert found.scores[0].tolist() == [9, 5, 5, 4]
+    assert Hits.best_of([one, other.shifted(10)], 2, 3).ordinals.tolist()[0] == [4, 1, 10]
+    assert Hits.best_of([one], 2, 3) is one
+    assert Hits.best_of([one], 2, 5).ordinals.tolist()[0] == [4, 1, -1, -1, -1]
+    assert Hits.best_of([], 2, 2).ordinals.tolist() == [[-1, -1], [-1, -1]]
+
+
+_NONE = np.zeros(0, np.int64), np.zeros(0, np.float32)

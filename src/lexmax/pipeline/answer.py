@@ -4,10 +4,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lexmax.index.found_scores import found_scores
 from lexmax.pipeline.queries import EncodedQueries
 from lexmax.results import StageReport
 from lexmax.stages import Signal
@@ -87,13 +89,10 @@ class Answer:
         """What each stage gave these documents for query `i`; a stage that missed one is absent."""
         told: list[dict[str, float]] = [{} for _ in ordinals]
         for name, hits in self.stages.items():
-            found, scores = hits.row(i)
-            order = np.argsort(found)
-            ascending = found[order]
-            places = np.searchsorted(ascending, ordinals).tolist()
-            for scores_of_one, ordinal, place in zip(told, ordinals, places, strict=True):
-                if place < len(ascending) and ascending[place] == ordinal:
-                    scores_of_one[name] = float(scores[order[place]])
+            found = found_scores(hits, i, ordinals)
+            for scores_of_one, score in zip(told, found, strict=True):
+                if score is not None:
+                    scores_of_one[name] = score
         return told
 
 
@@ -108,7 +107,17 @@ def timings_ms(reports: Iterable[StageReport]) -> dict[str, float]:
 
 def n_hits(hits: Hits) -> int:
     """Documents of all queries together."""
-    return int((hits.ordinals >= 0).sum())
+    return int(np.count_nonzero(hits.ordinals >= 0))
+
+
+Given: TypeAlias = "int | Hits | Mapping[int, Hits]"
+"""What goes into a stage: hits of one ranking or of several, or how many texts."""
+
+
+def _n_given(given: Given) -> int:
+    if isinstance(given, int):
+        return given
+    return n_hits(given) if isinstance(given, Hits) else sum(map(n_hits, given.values()))
 
 
 @dataclass(slots=True)
@@ -116,18 +125,29 @@ class Record:
     """What is written down while stages run."""
 
     stages: dict[str, Hits] = field(default_factory=dict[str, Hits])
-    reports: list[StageReport] = field(default_factory=list[StageReport])
     notes: list[str] = field(default_factory=list[str])
     partial: bool = False
     trace: Trace = field(default_factory=Trace)
+    _ran: "list[tuple[str, Given, Made, float]]" = field(
+        default_factory=list["tuple[str, Given, Made, float]"]
+    )
 
-    def stage(self, name: str, *, given: int) -> "Timed":
-        """Time what runs inside, which says what it made; `given` hits went into it."""
+    def stage(self, name: str, *, given: "Given") -> "Timed":
+        """Time what runs inside, which says what it made; `given` went into it."""
         return Timed(self, name, given)
 
-    def made(self, name: str, given: int, made: "Made", spent_ms: float) -> None:
+    @property
+    def reports(self) -> tuple[StageReport, ...]:
+        """A line a stage, in the order in which they ran."""
+        return tuple(
+            StageReport(name, _n_given(given), made.n_out, spent_ms)
+            for name, given, made, spent_ms in self._ran
+        )
+
+    def made(self, name: str, given: "Given", made: "Made", spent_ms: float) -> None:
         """Write down what a stage has made."""
-        self.reports.append(StageReport(name, given, made.n_out, spent_ms))
+        # Counted when all have run: between stages nothing of it would be in the cache.
+        self._ran.append((name, given, made, spent_ms))
         if made.hits is not None:
             free = self._free(name)
             self.stages[free] = made.hits
@@ -165,7 +185,7 @@ class Timed:
 
     __slots__ = ("_began", "_given", "_made", "_name", "_record")
 
-    def __init__(self, record: Record, name: str, given: int) -> None:
+    def __init__(self, record: Record, name: str, given: "Given") -> None:
         self._record, self._name, self._given = record, name, given
         self._made, self._began = Made(), 0.0
 

@@ -28,6 +28,7 @@ class SparseBackend(Protocol):
 class CollectionEncoders:
     """The encoders of one collection, loaded when they are first needed.
 
+    `given` reads vectors that come with documents and queries.
     `specs` has an entry for each signal that the collection has an index for; `backends` are
     other engines over its sparse weights that this installation has, by name.
     """
@@ -35,6 +36,16 @@ class CollectionEncoders:
     registry: Encoders
     specs: Mapping[Signal, str]
     backends: Mapping[str, SparseBackend] = field(default_factory=dict[str, SparseBackend])
+    given: GivenReader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Tells from the specs which parts of vectors have to be given: nothing is loaded."""
+        required = [
+            _PARTS[signal]
+            for signal, spec in self.specs.items()
+            if spec.partition("?")[0] in ("impacts", "given", "given-pooled")
+        ]
+        object.__setattr__(self, "given", GivenReader(self, required))
 
     @property
     def sparse(self) -> SparseEncoder | None:
@@ -61,20 +72,6 @@ class CollectionEncoders:
             EncoderError: if there is no such scorer.
         """
         return self.registry.pairs(spec)
-
-    @property
-    def given(self) -> GivenReader:
-        """Reads vectors that come with documents and queries."""
-        return GivenReader(self, self._required)
-
-    @property
-    def _required(self) -> list[Part]:
-        """Parts of vectors that have to be given, told from the specs: nothing is loaded."""
-        return [
-            _PARTS[signal]
-            for signal, spec in self.specs.items()
-            if spec.partition("?")[0] in ("impacts", "given", "given-pooled")
-        ]
 
 
 def encoder_specs(setting: Json) -> dict[Signal, str]:

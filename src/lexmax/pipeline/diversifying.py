@@ -8,20 +8,25 @@ from lexmax.diversity.coverage import coverage
 from lexmax.diversity.mmr import from_scores, mmr
 from lexmax.errors import PipelineError
 from lexmax.index.snapshot import Snapshot
+from lexmax.pipeline.fusing import cut
 from lexmax.stages import SIGNALS, Diversify, Mmr, Signal
 from lexmax.types import Hits
 
 
 def diversified(stage: Diversify, snapshot: Snapshot, hits: Hits, k: int) -> Hits:
-    """The k chosen of each query's first hits, in the order of choice, with their scores."""
+    """The k chosen of each query's first hits, in the order of choice, with their scores.
+
+    Who asks for more than there is to choose from gets the others behind in their order.
+    """
     signal = stage.signal or _best(snapshot)
     rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
     for i in range(len(hits)):
-        ordinals, scores = hits.row(i)
-        depth = max(stage.depth, k)
-        ordinals, scores = ordinals[:depth], scores[:depth]
+        whole = hits.row(i)
+        ordinals, scores = cut(whole, stage.depth)
         chosen = _chosen(stage, _similarities(snapshot, signal, ordinals), ordinals, scores, k)
-        rows.append((ordinals[chosen], scores[chosen]))
+        places = np.append(chosen, np.arange(stage.depth, max(k, stage.depth)))[:k]
+        places = places[places < len(whole[0])]
+        rows.append((whole[0][places], whole[1][places]))
     return Hits.from_rows(rows, max((len(row[0]) for row in rows), default=0))
 
 

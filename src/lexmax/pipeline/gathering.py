@@ -10,8 +10,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lexmax.fusion import Row
+from lexmax.fusion import Row, behind
 from lexmax.index.snapshot import Snapshot
+from lexmax.pipeline.fusing import cut
 from lexmax.pipeline.queries import EncodedQueries
 from lexmax.stages import Documents, TopPassages
 from lexmax.types import Hits, best_first
@@ -19,11 +20,20 @@ from lexmax.types import Hits, best_first
 Search: TypeAlias = Callable[[EncodedQueries, int], Hits]
 
 
-def gathered(rule: Documents, snapshot: Snapshot, hits: Hits) -> Hits:
-    """A ranking of documents for each one of passages; ties by the document that came first."""
-    if isinstance(rule, TopPassages):
-        return _each(hits, lambda row: _by_mean(rule.n, snapshot, row))
-    return distinct(snapshot, hits)
+def gathered(rule: Documents, snapshot: Snapshot, hits: Hits, depth: int) -> Hits:
+    """A ranking of documents for each one of passages; ties by the document that came first.
+
+    Means are over what stands among the first `depth` passages; documents of others go behind.
+    """
+    if not isinstance(rule, TopPassages):
+        return distinct(snapshot, hits)
+
+    def by_mean(row: Row) -> Row:
+        best = _by_mean(rule.n, snapshot, cut(row, depth))
+        later = row[0][_first_places(snapshot, row[0])]
+        return behind(best, later[~np.isin(later, row[0][:depth])])
+
+    return _each(hits, by_mean)
 
 
 def distinct(snapshot: Snapshot, hits: Hits) -> Hits:
@@ -75,21 +85,6 @@ def n_documents(snapshot: Snapshot, ordinals: NDArray[np.int64]) -> int:
 def in_passages(snapshot: Snapshot, depth: int) -> int:
     """How many passages so many documents have on average."""
     return -(-depth * snapshot.n_docs // max(1, snapshot.n_documents))
-
-
-def first_passages(snapshot: Snapshot, hits: Hits, depth: int, k: int) -> Hits:
-    """The first `depth` passages of each query, or more where these are of fewer than k documents.
-
-    Then they go on to the first passage of the k-th document.
-    """
-
-    def first(row: Row) -> Row:
-        places = _first_places(snapshot, row[0])
-        enough = len(row[0]) if len(places) < k else int(places[k - 1]) + 1
-        n = max(depth, enough)
-        return row[0][:n], row[1][:n]
-
-    return _each(hits, first)
 
 
 def _each(hits: Hits, change: Callable[[Row], Row]) -> Hits:

@@ -1,8 +1,7 @@
 """How does a model that reads query and document together order the best documents?"""
 
-import numpy as np
-from numpy.typing import NDArray
-
+from lexmax.fusion import Row, behind
+from lexmax.pipeline.fusing import cut
 from lexmax.pipeline.queries import EncodedQueries
 from lexmax.pipeline.sources import Sources
 from lexmax.reranking import Outcome, PairReranker
@@ -11,9 +10,9 @@ from lexmax.types import Hits
 
 
 def read_pairs(
-    stage: Pairs, sources: Sources, queries: EncodedQueries, hits: Hits, k: int
+    stage: Pairs, sources: Sources, queries: EncodedQueries, hits: Hits
 ) -> tuple[Hits, list[Outcome]]:
-    """The best of each query by the scorer, and how that went for each query.
+    """The first of each query by the scorer, the others behind, and how that went for each query.
 
     A query whose outcome is a problem keeps the order that it had.
 
@@ -21,14 +20,14 @@ def read_pairs(
         EncoderError: if there is no such scorer.
     """
     reranker = PairReranker(sources.encoders.pairs(stage.scorer), cache=sources.scores)
-    rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    rows: list[Row] = []
     outcomes: list[Outcome] = []
     for i in range(len(hits)):
-        depth = max(stage.depth, k)
-        ordinals, scores = hits.row(i)
-        ordinals, scores = ordinals[:depth], scores[:depth]
+        whole = hits.row(i)
+        ordinals, _ = cut(whole, stage.depth)
         texts = sources.texts(ordinals)
         outcome = reranker.score(queries.texts[i], texts, deadline=sources.deadline)
         outcomes.append(outcome)
-        rows.append((ordinals, scores) if outcome.problem else outcome.ranking(ordinals))
+        best = None if outcome.problem else outcome.ranking(ordinals)
+        rows.append(whole if best is None else behind(best, whole[0][stage.depth :]))
     return Hits.from_rows(rows, max((len(row[0]) for row in rows), default=0)), outcomes

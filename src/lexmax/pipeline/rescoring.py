@@ -20,30 +20,32 @@ Scorer: TypeAlias = Callable[[int, NDArray[np.int64]], "NDArray[np.float32] | No
 
 
 def rescore(
-    stage: MaxSim | OtherSignal, snapshot: Snapshot, queries: EncodedQueries, hits: Hits, k: int
+    stage: MaxSim | OtherSignal, snapshot: Snapshot, queries: EncodedQueries, hits: Hits
 ) -> Hits:
-    """The best of each query by what the stage reads; the others are left out.
+    """The first of each query by what the stage reads; the others stay behind them.
 
     Queries that the signal says nothing of keep the order that they had; documents that it says
     nothing of keep it behind those that it scores.
     """
-    return reordered(hits, max(stage.depth, k), _scorer(stage, snapshot, queries))
+    return reordered(hits, stage.depth, _scorer(stage, snapshot, queries))
 
 
 def reordered(hits: Hits, depth: int, score: Scorer) -> Hits:
     """The first `depth` hits of each query by new scores; None for a query keeps the old ones.
 
-    Documents whose new score is -inf, which is none, go behind the others (`fusion.behind`).
+    Documents whose new score is -inf, which is none, go behind the others, and behind these go the
+    hits beyond `depth` (`fusion.behind`).
     """
     rows: list[Row] = []
     for i in range(len(hits)):
-        ordinals, scores = cut(hits.row(i), depth)
+        whole = hits.row(i)
+        ordinals, _ = cut(whole, depth)
         found = score(i, ordinals)
         if found is None or not (scored := found > -np.inf).any():
-            rows.append(best_first(ordinals, scores, len(ordinals)))
+            rows.append(whole)
         else:
             best = best_first(ordinals[scored], found[scored], len(ordinals))
-            rows.append(behind(best, ordinals[~scored]))
+            rows.append(behind(best, np.append(ordinals[~scored], whole[0][depth:])))
     return Hits.from_rows(rows, max((len(row[0]) for row in rows), default=0))
 
 

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from lexmax.encoders.inputs import Inputs
 from lexmax.errors import PipelineError, QueryError
 from lexmax.pipeline.abilities import obstacle, runnable
-from lexmax.pipeline.answer import Answer, Judged, Record, n_hits
+from lexmax.pipeline.answer import Answer, Judged, Record
 from lexmax.pipeline.diversifying import diversified
 from lexmax.pipeline.feeding_back import fed_back
 from lexmax.pipeline.fusing import fuse, prolonged
 from lexmax.pipeline.gathering import (
     deepened,
     distinct,
-    first_passages,
     gathered,
     in_passages,
     n_documents,
@@ -40,6 +39,7 @@ from lexmax.stages import (
     Retrieve,
     Signal,
     TextFeedback,
+    TopPassages,
 )
 from lexmax.stages.feedback import searched_again
 from lexmax.types import Hits
@@ -108,10 +108,10 @@ class _Running:
         stage = pipeline.relevance
         self._calibration = None if stage is None else sources.calibration(stage.calibration)
         told = 0 if self._calibration is None else self._calibration.depth
-        self._depth = max(k, pipeline.deepest, told)
-        # Documents that reranking must leave where it reads passages.
-        self._wanted = max(k, told)
         self._is_split = sources.snapshot.has_passages
+        # Documents that stages after retrieval look at, however many are asked for.
+        self._looked_at = max(pipeline.deepest, told, FUSED_DEPTH if self._takes_means else 0)
+        self._depth = max(k, self._looked_at)
 
     def answer(self, offset: int) -> Answer:
         hits = self._walked(self._found())
@@ -125,7 +125,7 @@ class _Running:
             self._queries,
             last,
             self._record.stages,
-            tuple(self._record.reports),
+            self._record.reports,
             None if told is None else of_hits(last, told),
             None if told is None else _n_each(hits) - _n_each(enough),
             partial=self._record.partial,
@@ -146,7 +146,7 @@ class _Running:
         if isinstance(feedback, TextFeedback):
             told = {i: self._retold(feedback, i, fused or rankings[i]) for i in again}
             return self._fused(dict(sorted({**kept, **told}.items())))
-        with self._record.stage("feedback", given=n_hits(hits)):
+        with self._record.stage("feedback", given=hits):
             changed = self._changed(feedback, {i: fused or rankings[i] for i in again})
         return self._fused(self._retrieved(changed, again, kept))
 
@@ -154,7 +154,7 @@ class _Running:
         """What one stage finds for queries that are put together with these hits' texts."""
         sources, stage = self._sources, self._pipeline.retrieve[number]
         found = distinct(sources.snapshot, found) if self._is_split else found
-        with self._record.stage("feedback", given=n_hits(found)):
+        with self._record.stage("feedback", given=found):
             asked = [
                 retold(feedback, query, sources.texts(found.row(i)[0][: feedback.k]))
                 for i, query in enumerate(self._queries.texts)
@@ -188,11 +188,12 @@ class _Running:
         return dict(sorted({**kept, **rankings}.items()))
 
     def _searched(self, number: int, queries: EncodedQueries) -> Hits:
-        """What a stage finds: first what is fused, and behind that what else is asked for."""
+        """What a stage finds: first what later stages look at, behind it what else is asked for."""
         stage = self._pipeline.retrieve[number]
-        if not self._pipeline.is_fused:
-            return self._deep(stage, queries, max(self._depth, stage.depth or 0))
-        depth = self._fused_rows(number)
+        depth = self._first_rows(number)
+        if depth == 0 or (stage.is_exact and not self._is_split):
+            # All that it finds first stays first, however deep it looks.
+            return self._deep(stage, queries, max(self._depth, depth))
         found = retrieve(stage, self._sources, queries, depth)
         short = self._short(found, depth)
         if not short:
@@ -211,10 +212,23 @@ class _Running:
             in_time=lambda: self._in_time("looking for passages of more documents"),
         )
 
+    def _first_rows(self, number: int) -> int:
+        """How many rows of this ranking are found in the same way, however many are asked for."""
+        if self._pipeline.is_fused:
+            return self._fused_rows(number)
+        return self._in_rows(max(self._pipeline.retrieve[number].depth or 0, self._looked_at))
+
     def _fused_rows(self, number: int) -> int:
         """How many rows of this ranking are fused, however many are asked for."""
-        depth = self._pipeline.retrieve[number].depth or FUSED_DEPTH
+        return self._in_rows(self._pipeline.retrieve[number].depth or FUSED_DEPTH)
+
+    def _in_rows(self, depth: int) -> int:
+        """Rows of so many documents."""
         return in_passages(self._sources.snapshot, depth) if self._is_split else depth
+
+    @property
+    def _takes_means(self) -> bool:
+        return self._is_split and isinstance(self._pipeline.documents, TopPassages)
 
     def _short(self, hits: Hits, depth: int) -> list[int]:
         """Queries of which there may be more than these, and that want more documents."""
@@ -249,8 +263,7 @@ class _Running:
         self._record.trace.rankings = rankings
         if len(rankings) == 1:
             return next(iter(rankings.values()))
-        given = sum(map(n_hits, rankings.values()))
-        with self._record.stage("fuse", given=given) as made:
+        with self._record.stage("fuse", given=rankings) as made:
             made.rankings = rankings
             depths = {i: self._fused_rows(i) for i in rankings}
             # Before feedback others may have been fused than after it.
@@ -262,7 +275,7 @@ class _Running:
         stage = self._pipeline.graph
         if stage is None or not self._in_time("the graph"):
             return hits
-        with self._record.stage(stage.method, given=n_hits(hits)) as made:
+        with self._record.stage(stage.method, given=hits) as made:
             snapshot = self._sources.snapshot
             depth = snapshot.n_docs if self._is_split else self._depth
             made.hits = hits = walked(stage, snapshot, hits, depth)
@@ -271,20 +284,16 @@ class _Running:
     def _reranked(self, stage: Rerank, hits: Hits) -> Hits:
         if not self._in_time(f"reranking by {stage.by}"):
             return hits
-        with self._record.stage(stage.by, given=n_hits(hits)) as made:
-            snapshot, k = self._sources.snapshot, self._k
-            if self._is_split:
-                hits = first_passages(snapshot, hits, stage.depth, self._wanted)
-                k = hits.ordinals.shape[1]
+        with self._record.stage(stage.by, given=hits) as made:
             if isinstance(stage, Pairs):
-                hits = self._read(stage, hits, k)
+                hits = self._read(stage, hits)
             else:
-                hits = rescore(stage, snapshot, self._queries, hits, k)
+                hits = rescore(stage, self._sources.snapshot, self._queries, hits)
             made.hits = hits
         return hits
 
-    def _read(self, stage: Pairs, hits: Hits, k: int) -> Hits:
-        hits, outcomes = read_pairs(stage, self._sources, self._queries, hits, k)
+    def _read(self, stage: Pairs, hits: Hits) -> Hits:
+        hits, outcomes = read_pairs(stage, self._sources, self._queries, hits)
         for problem in dict.fromkeys(outcome.problem for outcome in outcomes if outcome.problem):
             self._record.skip(f"reranking was left out: {problem}")
         if n_partial := sum(outcome.partial for outcome in outcomes):
@@ -296,8 +305,11 @@ class _Running:
         """Documents, where the hits are passages of them."""
         if not self._is_split:
             return hits
-        with self._record.stage("documents", given=n_hits(hits)) as made:
-            made.hits = hits = gathered(self._pipeline.documents, self._sources.snapshot, hits)
+        with self._record.stage("documents", given=hits) as made:
+            depth = self._in_rows(self._looked_at)
+            made.hits = hits = gathered(
+                self._pipeline.documents, self._sources.snapshot, hits, depth
+            )
         return hits
 
     def _relevant(self, hits: Hits) -> tuple[Hits, Hits | None]:
@@ -309,7 +321,7 @@ class _Running:
             # Their scores are of another kind than those that it was calibrated for.
             self._record.skip("relevance was not told: a stage before it was left out")
             return hits, None
-        with self._record.stage("relevance", given=n_hits(hits)) as made:
+        with self._record.stage("relevance", given=hits) as made:
             enough, told = relevant(stage, calibration, self._sources.snapshot, self._queries, hits)
             made.hits = enough
         self._record.stages["relevance"] = told
@@ -321,7 +333,7 @@ class _Running:
         stage = self._pipeline.diversify
         if stage is None or not self._in_time("diversification"):
             return hits
-        with self._record.stage(stage.method, given=n_hits(hits)) as made:
+        with self._record.stage(stage.method, given=hits) as made:
             hits = made.hits = diversified(stage, self._sources.snapshot, hits, self._k)
         return hits
 

@@ -9,7 +9,7 @@ from lexmax.stages.values import Depth, Share, Signal, Stage
 
 
 class _Diversify(Stage):
-    depth: Depth = Field(default=200, description="Documents to choose from, at least k")
+    depth: Depth = Field(default=200, description="Documents to choose from")
     signal: Signal | None = Field(
         default=None,
         description="Whose stored vectors say what is similar; by default pooled, else multivector",

@@ -1,6 +1,8 @@
 """What is asked of a collection, stage by stage?"""
 
-from typing import Annotated
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -47,7 +49,16 @@ class Pipeline(Stage):
             )
         return self
 
-    @property
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> "Pipeline":
+        """As of every model; what was worked out of the stages is not copied."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("signals", "deepest"):
+            copied.__dict__.pop(name, None)
+        return copied
+
+    @cached_property
     def signals(self) -> frozenset[Signal]:
         """Indexes that a collection must have for this pipeline."""
         needed: list[Signal] = [stage.signal for stage in self.retrieve]
@@ -68,7 +79,7 @@ class Pipeline(Stage):
         """Whether there are several rankings that become one."""
         return len(self.retrieve) > 1
 
-    @property
+    @cached_property
     def deepest(self) -> int:
         """Hits that later stages look at, 0 if only what is asked for: `retrieve` finds as many."""
         depths = [stage.depth for stage in self.rerank]

@@ -11,7 +11,7 @@ class MaxSim(Stage):
     """By MaxSim over the stored token vectors."""
 
     by: Literal["maxsim"] = "maxsim"
-    depth: Depth = Field(default=100, description="Documents to score, at least k")
+    depth: Depth = Field(default=100, description="Documents to score; others stay behind")
     carve: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None,
         description=(

@@ -41,9 +41,9 @@ class _Retrieve(Stage):
     depth: Depth | None = Field(
         default=None,
         description=(
-            "Documents to pass on; by default as many as the query asks for. Where several stages "
-            "are fused: the documents of this ranking that are, by default 200, however many the "
-            "query asks for"
+            "Documents that are found in the same way however many the query asks for, by default "
+            "as many as later stages look at. Where several stages are fused: the documents of "
+            "this ranking that are, by default 200"
         ),
     )
     encoder: str | None = Field(
@@ -63,6 +63,11 @@ class SparseRetrieve(_Retrieve):
         default=None, description="Another system over the same weights, such as lucene"
     )
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a search for more documents begins with those of a search for fewer."""
+        return self.engine == "exact" and self.backend is None
+
 
 class MultiVectorRetrieve(_Retrieve):
     """Find documents by MaxSim."""
@@ -77,11 +82,21 @@ class MultiVectorRetrieve(_Retrieve):
         """The engine as a value."""
         return multivector_engine(self.engine)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a search for more documents begins with those of a search for fewer."""
+        return self.engine == "exact"
+
 
 class PooledRetrieve(_Retrieve):
     """Find documents by the product of one vector a text; every document is looked at."""
 
     signal: Literal["pooled"] = "pooled"
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a search for more documents begins with those of a search for fewer."""
+        return True
 
 
 Retrieve: TypeAlias = Annotated[
