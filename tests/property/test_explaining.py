@@ -125,7 +125,7 @@ def test_sums_are_scores(
         assert document.rank == rank
         if not rerank or rank <= rerank[-1].get("depth", 100):
             assert document.score == document.places[-1].score
-    scores = [document.score for document in explanation.documents]
+    scores = [hit.score for hit in explanation.result.hits]
     assert scores == sorted(scores, reverse=True)
 
 
