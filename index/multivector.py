@@ -186,7 +186,7 @@ class MultiVectorIndex:
     ) -> Sequence[NDArray[np.int64]] | None:
         """What is scored for each query; None for all documents of each."""
         if engine == EXACT_MAXSIM or engine.imputes:
-            proposed = [None for _ in wanted]
+            proposed: list[NDArray[np.int64] | None] = [None] * len(wanted)
         else:
             search = CandidateSearch(self.store, self.candidates, self.centroids, self.enough)
             proposed = search.of_each(engine, wanted, threads=threads)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lexmax.collection import Collection
 from lexmax.encoders import Encoders
 from lexmax.stages import Pipeline, preset
-from lexmax.types import Document, Json
+from lexmax.types import Document
 
 WORDS = ["sail", "wind", "wing", "flow", "bone", "milk", "calcium", "dense", "shock", "thrust"]
 FILTERS = [None, "part = 0", "part = 1", "part != 2", "part = 7"]
@@ -46,13 +46,12 @@ def collection(request: pytest.FixtureRequest, cheap_encoders: Encoders) -> Iter
         )
         for i in range(50)
     ]
-    fields: dict[str, Json] = {"part": "integer"}
     with tempfile.TemporaryDirectory() as folder:
         made = Collection.create(
             Path(folder, "c"),
             encoders=cheap_encoders,
             pooled="minilm-pooled",
-            fields=fields,
+            fields={"part": "integer"},
             merge_in_background=False,
         )
         for n in request.param:

@@ -123,7 +123,10 @@ def test_sums_are_scores(
     for rank, document in enumerate(explanation.documents, start=1):
         assert_sums(document)
         assert document.rank == rank
-        assert document.score == document.places[-1].score
+        if not rerank or rank <= rerank[-1].get("depth", 100):
+            assert document.score == document.places[-1].score
+    scores = [hit.score for hit in explanation.result.hits]
+    assert scores == sorted(scores, reverse=True)
 
 
 @settings(

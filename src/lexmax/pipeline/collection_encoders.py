@@ -40,7 +40,7 @@ class CollectionEncoders:
 
     def __post_init__(self) -> None:
         """Tells from the specs which parts of vectors have to be given: nothing is loaded."""
-        required = [
+        required: list[Part] = [
             _PARTS[signal]
             for signal, spec in self.specs.items()
             if spec.partition("?")[0] in ("impacts", "given", "given-pooled")

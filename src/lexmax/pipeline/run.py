@@ -289,7 +289,8 @@ class _Running:
                 hits = self._read(stage, hits)
             else:
                 hits = rescore(stage, self._sources.snapshot, self._queries, hits)
-            made.hits = hits
+            # Of those behind the stage says nothing: their scores are only an order.
+            made.hits = Hits(hits.ordinals[:, : stage.depth], hits.scores[:, : stage.depth])
         return hits
 
     def _read(self, stage: Pairs, hits: Hits) -> Hits:

@@ -55,7 +55,7 @@ class Pipeline(Stage):
         """As of every model; what was worked out of the stages is not copied."""
         copied = super().model_copy(update=update, deep=deep)
         for name in ("signals", "deepest"):
-            copied.__dict__.pop(name, None)
+            vars(copied).pop(name, None)
         return copied
 
     @cached_property
