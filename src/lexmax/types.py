@@ -31,7 +31,7 @@ class Document:
 
     Raises:
         DocumentError: if `doc_id` is empty, longer than 512 bytes or holds a control character,
-            or a text holds a lone surrogate, which no file can store.
+            a text holds a lone surrogate, which no file can store, or a value is of another type.
     """
 
     doc_id: str
@@ -61,6 +61,16 @@ class Document:
                     f"doc_id {self.doc_id[:40]!r} has {size} bytes in UTF-8; "
                     f"expected 1 to {MAX_DOC_ID_BYTES}; give the document a shorter name"
                 )
+        metadata: object = self.metadata
+        vectors: object = self.vectors
+        if not isinstance(metadata, Mapping) or not (
+            vectors is None or isinstance(vectors, Vectors)
+        ):
+            raise DocumentError(
+                f"document {self.doc_id!r}: metadata is of type {type(metadata).__name__}, vectors "
+                f"of type {type(vectors).__name__}; expected a mapping, and lexmax.Vectors or "
+                "none; convert them"
+            )
         if _CONTROL.search(self.doc_id):
             raise DocumentError(
                 f"doc_id {self.doc_id!r} holds a control character; expected printable text, "

@@ -99,6 +99,14 @@ def test_a_field_of_another_type_is_called_what_it_is(
         pets.add([lexmax.Document("x", "y", metadata=metadata)])
 
 
+@pytest.mark.parametrize(
+    "given", [{"metadata": None}, {"metadata": ["a"]}, {"vectors": {"pooled": [1.0, 0.0]}}]
+)
+def test_a_document_of_other_values_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(DocumentError, match=r"expected a mapping, and lexmax\.Vectors or none"):
+        lexmax.Document("x", "y", **given)
+
+
 def test_a_closed_client_says_so() -> None:
     client = lexmax.Client("http://127.0.0.1:9")
     client.close()
