@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -67,8 +67,9 @@ def test_queries_may_come_one_by_one(pets: Collection) -> None:
 
 
 def test_whole_numbers_of_numpy_are_whole_numbers(pets: Collection) -> None:
-    assert pets.search(np.str_("cat dog"), np.int64(1)).hits == pets.search("cat dog", 1).hits
-    assert pets.search_batch(np.array(["cat"]), np.int32(1)).doc_ids == [["cat"]]
+    one, another = cast("int", np.int64(1)), cast("int", np.int32(1))
+    assert pets.search(np.str_("cat dog"), one).hits == pets.search("cat dog", 1).hits
+    assert pets.search_batch(np.array(["cat"]), another).doc_ids == [["cat"]]
 
 
 @pytest.mark.parametrize(
