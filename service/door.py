@@ -113,7 +113,7 @@ class Door(HttpToolsProtocol):
 
     def _lane(self) -> LaneName | None:
         """The lane of a usual request on a connection that is kept and has no other under way."""
-        parser = self.parser
+        parser: Any = self.parser  # None once the connection is lost
         cycle: Any = self.cycle  # None before the first request, which its type does not say
         under_way = cycle is not None and not cycle.response_complete
         if under_way or parser is None or not parser.should_keep_alive() or parser.should_upgrade():

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -192,10 +193,11 @@ def _require_free(folder: Path) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     try:
-        about = orjson.loads((folder / "metadata.json").read_bytes())
-    except (OSError, ValueError):
-        about = None
-    if not isinstance(about, dict) or about.get("name") != _NAME:
+        about: Any = orjson.loads((folder / "metadata.json").read_bytes())
+        is_ours = about["name"] == _NAME
+    except (OSError, ValueError, TypeError, LookupError):
+        is_ours = False
+    if not is_ours:
         raise EvaluationError(
             f"{folder}: holds files that `lexmax limit` has not written; expected a folder that is "
             "new or empty; name another"

@@ -6,8 +6,11 @@ import sys
 
 _ESCAPED = "lexmax-escaped"
 # A document may hold what a terminal obeys: escapes that colour, clear, or rename the window.
-_OBEYED = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-_OBEYED |= {ord(blank): blank for blank in "\t\n"}
+_OBEYED = {
+    code: "\N{REPLACEMENT CHARACTER}"
+    for code in (*range(0x20), *range(0x7F, 0xA0))
+    if chr(code) not in "\t\n"
+}
 
 
 def visible(text: str) -> str:

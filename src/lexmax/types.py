@@ -7,6 +7,7 @@ begins, so nothing is padded. Every value is checked once, when it is made; inne
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -21,6 +22,7 @@ MAX_DOC_ID_BYTES = 512
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_GIVEN = (Vectors, NoneType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Document:
 
     Raises:
         DocumentError: if `doc_id` is empty, longer than 512 bytes or holds a control character,
-            or a text holds a lone surrogate, which no file can store.
+            a text holds a lone surrogate, which no file can store, or a value is of another type.
     """
 
     doc_id: str
@@ -61,6 +63,13 @@ class Document:
                     f"doc_id {self.doc_id[:40]!r} has {size} bytes in UTF-8; "
                     f"expected 1 to {MAX_DOC_ID_BYTES}; give the document a shorter name"
                 )
+        metadata, vectors = cast("tuple[object, object]", (self.metadata, self.vectors))
+        kinds = type(metadata).__name__, type(vectors).__name__
+        if not isinstance(metadata, Mapping) or not isinstance(vectors, _GIVEN):
+            raise DocumentError(
+                f"document {self.doc_id!r}: metadata is of type {kinds[0]}, vectors of type "
+                f"{kinds[1]}; expected a mapping, and lexmax.Vectors or none; convert them"
+            )
         if _CONTROL.search(self.doc_id):
             raise DocumentError(
                 f"doc_id {self.doc_id!r} holds a control character; expected printable text, "
@@ -79,7 +88,7 @@ def each_document(documents: Iterable[Document]) -> Iterator[Document]:
     Raises:
         InputError: if `documents` is no list or the like, or one of them is something else.
     """
-    given: object = documents  # what others than type checkers let through
+    given = cast("object", documents)  # what others than type checkers let through
     if isinstance(given, Document | str | bytes) or not isinstance(given, Iterable):
         found = "one text" if isinstance(given, str | bytes) else f"one {type(given).__name__}"
         raise InputError(f"documents is {found}; expected a list; put it into brackets")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -67,8 +67,9 @@ def test_queries_may_come_one_by_one(pets: Collection) -> None:
 
 
 def test_whole_numbers_of_numpy_are_whole_numbers(pets: Collection) -> None:
-    assert pets.search(np.str_("cat dog"), np.int64(1)).hits == pets.search("cat dog", 1).hits
-    assert pets.search_batch(np.array(["cat"]), np.int32(1)).doc_ids == [["cat"]]
+    one, another = cast("int", np.int64(1)), cast("int", np.int32(1))
+    assert pets.search(np.str_("cat dog"), one).hits == pets.search("cat dog", 1).hits
+    assert pets.search_batch(np.array(["cat"]), another).doc_ids == [["cat"]]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,14 @@ def test_a_field_of_another_type_is_called_what_it_is(
 ) -> None:
     with pytest.raises(DocumentError, match=f"is (a value of type )?{found}; expected"):
         pets.add([lexmax.Document("x", "y", metadata=metadata)])
+
+
+@pytest.mark.parametrize(
+    "given", [{"metadata": None}, {"metadata": ["a"]}, {"vectors": {"pooled": [1.0, 0.0]}}]
+)
+def test_a_document_of_other_values_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(DocumentError, match=r"expected a mapping, and lexmax\.Vectors or none"):
+        lexmax.Document("x", "y", **given)
 
 
 def test_a_closed_client_says_so() -> None:
