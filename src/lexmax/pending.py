@@ -218,10 +218,12 @@ class Pending:
         with_terms = _are_same(sparse, held.fitted.encoder)
         starts = np.cumsum([0, *(len(lot.inputs) for lot in held.lots)])
         places = order[np.searchsorted(known, serials, sorter=order)]
-        lots = np.searchsorted(starts, places, side="right") - 1
+        numbers = np.searchsorted(starts, places, side="right") - 1
+        lots: list[int] = numbers.tolist()
+        rows: list[int] = (places - starts[numbers]).tolist()
         return [
-            held.lots[lot].row(i, with_terms=with_terms)
-            for lot, i in zip(lots.tolist(), (places - starts[lots]).tolist(), strict=True)
+            held.lots[lot].row(row, with_terms=with_terms)
+            for lot, row in zip(lots, rows, strict=True)
         ]
 
     def _extended(self, catalog: Catalog, kept: _Held, serials: NDArray[np.int64]) -> _Held:

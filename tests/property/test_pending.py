@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from lexmax.collection import Collection
 from lexmax.encoders import Encoders
@@ -52,9 +53,9 @@ class Counting:
         return TokenBatch.from_rows(rows, DIM)
 
 
-def _vector(word: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    found = np.random.default_rng(sum(map(ord, word))).standard_normal(DIM).astype(np.float32)
-    return found / np.linalg.norm(found)
+def _vector(word: str) -> NDArray[np.float32]:
+    found = np.random.default_rng(sum(map(ord, word))).standard_normal(DIM)
+    return (found / np.linalg.norm(found)).astype(np.float32)
 
 
 @contextmanager
