@@ -148,17 +148,23 @@ def _print_results(results: "Results", console: Console) -> None:
         _print_table(found, console)
 
 
+# Of a name or a figure: four digits, or what tells systems of one name apart.
+_NARROWEST = 8
+
+
 def _print_table(found: "Figures", console: Console) -> None:
     """The table without most of its costs, which a report has: screens are narrow."""
     table = Table(title=Text(found.title), title_justify="left")
     shown = [i for i, name in enumerate(found.columns) if name not in _ONLY_IN_REPORTS]
     for i in shown:
         is_name = i < found.n_names
+        widest = max((len(row[i].text) for row in found.rows), default=0)
         table.add_column(
             Text(found.columns[i]),
             justify="left" if is_name else "right",
             overflow="fold",
-            no_wrap=not is_name,
+            # What is too wide goes on below: marks of significance, then long names.
+            min_width=min(widest, _NARROWEST),
         )
     for row in found.rows:
         table.add_row(*(_entry(row[i]) for i in shown))

@@ -1,14 +1,18 @@
 """`lexmax experiment` and `lexmax report`, as a user runs them."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from lexmax.cli import app
+from lexmax.cli_experiments import _print_table
 from lexmax.errors import EvaluationError
+from lexmax.eval.reports.tables import Entry, Table
 
 MATRIX = """\
 measures: [RR@10]
@@ -70,3 +74,19 @@ def test_a_mistake_is_told_with_its_line(place: Path) -> None:
     (place / "matrix.yaml").write_text(MATRIX.replace("measures", "measure"))
     with pytest.raises(EvaluationError, match="did you mean measures"):
         run("experiment", "matrix.yaml", "out")
+
+
+def test_names_and_figures_are_read_on_a_narrow_screen() -> None:
+    names = ["lexmax-sparse", "multivector-exact", "hybrid-feedback"]
+    marks = "abcdefghij"
+    rows = tuple(
+        (Entry(marks[i]), Entry(name), *(Entry(f"0.{i}{j}11", marks) for j in range(5)))
+        for i, name in enumerate(names)
+    )
+    columns = ("", "system", "nDCG@10", "RR@10", "R@100", "AP", "R@1000")
+    said = io.StringIO()
+    _print_table(Table("found", columns, rows, n_names=2), Console(file=said, width=80))
+    lines = said.getvalue().splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert all(f" 0.{i}{j}11 " in said.getvalue() for i in range(3) for j in range(5))
+    assert all(any(f" {name[:8]}" in line for line in lines) for name in names)
