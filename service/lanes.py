@@ -23,6 +23,8 @@ from lexmax.service.workers import Workers
 
 T = TypeVar("T")
 
+# Most have their turn before it is worth a task to see whether their client is still there.
+_WATCHED_AFTER_S = 0.1
 RETRY_AFTER = {"retry-after": "1"}
 
 
@@ -125,19 +127,25 @@ class _Leaving:
     def __init__(self, call: Call, take_back: Callable[[], bool]) -> None:
         self.reason: Exception | None = None
         self._take_back = take_back
-        self._timer = self._watch = None
+        self._watch: asyncio.Task[None] | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+        loop = asyncio.get_running_loop()
         if call.deadline.is_set:
             wait = max(call.deadline.left_s, 0.0)
-            self._timer = asyncio.get_running_loop().call_later(wait, self._leave, too_late())
+            self._timers.append(loop.call_later(wait, self._leave, too_late()))
         if call.receive is not None:
-            self._watch = asyncio.create_task(self._watched(call, call.receive))
+            self._timers.append(loop.call_later(_WATCHED_AFTER_S, self._look_for_client, call))
 
     def stop(self) -> None:
         """Whatever happens from here on changes nothing."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in self._timers:
+            timer.cancel()
         if self._watch is not None:
             self._watch.cancel()
+
+    def _look_for_client(self, call: Call) -> None:
+        if call.receive is not None:
+            self._watch = asyncio.create_task(self._watched(call, call.receive))
 
     async def _watched(self, call: Call, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -6,17 +6,15 @@ from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 
-# Looking costs a search's time or so, and many searches come meanwhile.
-_EVERY_SECONDS = 0.02
 _PAUSE_SECONDS = 1.0
 
 
 class Follower:
     """Looks soon after it was asked to, and not again before it is asked again."""
 
-    def __init__(self, look: Callable[[], object]) -> None:
-        """Its thread is started when it is first asked."""
-        self._look = look
+    def __init__(self, look: Callable[[], object], *, every_s: float = 0.02) -> None:
+        """Its thread is started when it is first asked; it rests for `every_s` after each look."""
+        self._look, self._every_s = look, every_s
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._asked, self._stopped = threading.Event(), threading.Event()
@@ -54,7 +52,7 @@ class Follower:
         while not self._stopped.is_set():
             self._asked.wait()
             self._asked.clear()
-            self._stopped.wait(_EVERY_SECONDS if self._did_look() else _PAUSE_SECONDS)
+            self._stopped.wait(self._every_s if self._did_look() else _PAUSE_SECONDS)
 
     def _did_look(self) -> bool:
         try:

@@ -32,6 +32,8 @@ Made = TypeVar("Made")
 
 # A byte for each document of the collection, each.
 _KEPT_FILTERS = 32
+# Of who looks for what others write, while searches come.
+_LONGEST_REST_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,9 @@ class Reader:
         They do not look for it themselves as long as a thread does, soon after a search.
         """
         self._behind_s = behind_s
-        self._follower = Follower(lambda: self.newest(wait=True))
+        # A look costs what a search does, or more.
+        every_s = min(behind_s / 2, _LONGEST_REST_SECONDS)
+        self._follower = Follower(lambda: self.newest(wait=True), every_s=every_s)
 
     def close(self) -> None:
         """Let go of all files; searches that are still under way keep theirs until they end."""
