@@ -2,18 +2,20 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 1.0
+_LEAST_REST_SECONDS = 0.005
 
 
 class Follower:
     """Looks soon after it was asked to, and not again before it is asked again."""
 
     def __init__(self, look: Callable[[], object], *, every_s: float = 0.02) -> None:
-        """Its thread is started when it is first asked; it rests for `every_s` after each look."""
+        """Its thread is started when it is first asked; looks begin `every_s` after one another."""
         self._look, self._every_s = look, every_s
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -52,7 +54,9 @@ class Follower:
         while not self._stopped.is_set():
             self._asked.wait()
             self._asked.clear()
-            self._stopped.wait(self._every_s if self._did_look() else _PAUSE_SECONDS)
+            start = time.monotonic()
+            rest = self._every_s if self._did_look() else _PAUSE_SECONDS
+            self._stopped.wait(max(start + rest - time.monotonic(), _LEAST_REST_SECONDS))
 
     def _did_look(self) -> bool:
         try:
