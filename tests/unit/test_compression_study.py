@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -261,6 +262,23 @@ def test_the_command_measures_a_folder(
     assert result.exit_code == 0, result.output
     assert json.loads((out / "toy.json").read_text())["queries"] == 4
     assert "int8" in result.output
+
+
+def test_without_matplotlib_the_tables_are_written(
+    folder: Path, tmp_path: Path, cheap_encoders: Encoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lexmax.encoders.Encoders", lambda: cheap_encoders)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    out = tmp_path / "out"
+    asked = [
+        *("compression-study", str(folder), str(out), "--kinds", "pooled"),
+        *("--multivector", "none", "--queries", "4", "--train", "train"),
+    ]
+    result = CliRunner().invoke(cli.app, asked)
+    assert result.exit_code == 0, result.output
+    assert "lexmax[report]" in result.stderr
+    assert {path.name for path in out.iterdir()} >= {"toy.json", "toy.md"}
+    assert "svg" not in (out / "toy.md").read_text()
 
 
 def test_a_folder_without_documents_is_refused(
