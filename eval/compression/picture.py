@@ -51,6 +51,15 @@ _PLACES = tuple(
 Box = tuple[float, float, float, float]
 
 
+def can_draw() -> bool:
+    """Whether matplotlib is installed."""
+    try:
+        importlib.import_module("matplotlib")
+    except ImportError:
+        return False
+    return True
+
+
 def draw(study: CompressionStudy, path: Path) -> None:
     """Draw a row of pictures a kind of vectors; `path` ends in .svg or .png.
 

@@ -67,11 +67,11 @@ def study_compression(
     from lexmax.encoders import Encoders
     from lexmax.eval.compression import Choice, StudyEncoders, StudyPlan, gather, study
     from lexmax.eval.compression.files import write_study
+    from lexmax.eval.compression.picture import can_draw
     from lexmax.eval.compression.table import print_study
-    from lexmax.eval.reports.plots import has_plots
     from lexmax.progress import watch
 
-    if picture and not has_plots():  # said before hours of work, not behind them
+    if picture and not can_draw():  # said before hours of work, not behind them
         sys.stderr.write(
             "without a picture: matplotlib is not installed; `pip install 'lexmax[report]'`\n"
         )
