@@ -1,6 +1,6 @@
 """The application: parts made, routes added, encoders loaded once, everything closed at the end."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -45,7 +45,11 @@ _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/ProblemReply"}
 
 
 def create_app(
-    settings: Settings, *, encoders: Encoders | None = None, log: Log | None = None
+    settings: Settings,
+    *,
+    encoders: Encoders | None = None,
+    log: Log | None = None,
+    when_ready: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """The service over the collections in `settings.data`.
 
@@ -53,6 +57,7 @@ def create_app(
         settings: how it is set up.
         encoders: shared with whoever else uses them; made here if absent.
         log: where it says what it does; JSON lines on stderr if absent.
+        when_ready: called once, when encoders are loaded and collections are open.
 
     Raises:
         InputError: if the file of keys cannot be read.
@@ -68,7 +73,7 @@ def create_app(
         redoc_url=None,
         responses=_PROBLEM_RESPONSES,
     )
-    app.state.service = service
+    app.state.service, app.state.when_ready = service, when_ready
     app.state.measured = Measured(service)
     service.metrics.register(app.state.measured)
     _add_layers(app, service)
@@ -145,7 +150,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     try:
         async with anyio.create_task_group() as background:
             # Aside, so that /health answers and /ready says why not, while models load.
-            background.start_soon(_prepare, service)
+            background.start_soon(_prepare, service, app.state.when_ready)
             background.start_soon(
                 keep_pace, service.searching, service.writing, service.metrics.late
             )
@@ -168,9 +173,10 @@ def _close(service: Service) -> None:
     service.encoders.close()
 
 
-async def _prepare(service: Service) -> None:
+async def _prepare(service: Service, when_ready: Callable[[], None]) -> None:
     try:
         await to_thread.run_sync(_warm, service)
+        when_ready()
     except Exception as error:  # whatever it is, the service stays up to say that it is not ready
         service.readiness.missing = "an encoder or its folder cannot be used; its log says why"
         service.log.error("not_ready", error=type(error).__name__, found=str(error))

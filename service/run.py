@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from lexmax.errors import InputError
-from lexmax.index.memory import share_heaps
+from lexmax.index.memory import keep_for_good, share_heaps
 from lexmax.service.app import create_app
 from lexmax.service.door import make_door
 from lexmax.service.hosts import is_loopback
@@ -43,7 +43,7 @@ def serve(settings: Settings) -> None:
     share_heaps()
     os.nice(settings.nice)
     check_certificates(settings)
-    app = create_app(settings, log=log)
+    app = create_app(settings, log=log, when_ready=keep_for_good)
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     with listening:

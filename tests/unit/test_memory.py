@@ -1,5 +1,6 @@
 """Does the allocator give back what nobody uses?"""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,3 +30,15 @@ def test_what_is_free_goes_back_to_the_system() -> None:
 def test_heaps_can_be_shared_anywhere() -> None:
     share_heaps()
     give_back()
+
+
+def test_what_is_there_at_the_beginning_is_passed_over() -> None:
+    program = (
+        "import gc, lexmax.service\n"
+        "from lexmax.index.memory import keep_for_good\n"
+        "before = len(gc.get_objects())\n"
+        "keep_for_good()\n"
+        "assert gc.get_freeze_count() > 0.9 * before\n"
+        "assert len(gc.get_objects()) < 0.1 * before\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
